@@ -1,0 +1,131 @@
+// Loop IR: programs of kernels, kernels of loops. The whole grammar:
+//
+//   Program = Buffer*, Kernel*            kernels run in order, once each
+//   Buffer  = name, type, memory          row-major; a view shares the memory of another buffer of as many elements
+//   Kernel  = name, layers, Stmt*
+//   Stmt    = For | Store | Accumulate | Let | Alloc | If
+//   Expr    = Const | Var | Load | Unary | Binary | Fma | Select | Cast      (ir/expr.h)
+//
+// A run-time scalar (count, lr, seed ...) is an input buffer without dimensions.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "ir/diagnostic.h"
+#include "ir/expr.h"
+#include "ir/tensor.h"
+#include "ir/type.h"
+
+namespace cnnc {
+
+/// Where a buffer lives. `input`, `state` and `output` belong to the caller; `constant` holds data of the program; `arena` lasts from kernel to
+/// kernel; `thread` is one worker's scratch; `stack` and `register` live inside the Alloc that declares them. A register buffer
+/// has constant indices once its loops are unrolled, but for a last one that may be a vector variable.
+enum class Memory : std::uint8_t { input, state, output, constant, arena, thread, stack, reg };
+std::string_view name_of(Memory memory);
+
+struct Buffer {
+  std::string name;
+  TensorType type;                     // all dimensions concrete
+  Memory memory = Memory::arena;
+  std::optional<BufferId> view_of;     // same memory as that (non-view) buffer
+  std::int64_t offset = -1;            // bytes into the arena or the thread's scratch, once plan_memory has run
+  Tensor data;                         // of a constant
+};
+
+enum class LoopKind : std::uint8_t { serial, parallel, vector, unroll };
+std::string_view name_of(LoopKind kind);
+
+enum class Reduction : std::uint8_t { add, max, min };
+std::string_view name_of(Reduction reduction);
+
+struct Stmt;
+using Block = std::vector<Stmt>;
+
+/// for var in begin .. end. A vector loop has a constant extent, is innermost and its iterations are independent; a parallel one is outermost.
+struct For {
+  Var var;
+  Expr begin, end;
+  LoopKind kind = LoopKind::serial;
+  Block body;
+};
+struct Store {
+  BufferId buffer = 0;
+  std::vector<Expr> index;
+  Expr value;
+};
+/// buffer[index] = buffer[index] op value
+struct Accumulate {
+  Reduction op = Reduction::add;
+  BufferId buffer = 0;
+  std::vector<Expr> index;
+  Expr value;
+};
+/// Binds var for the rest of the enclosing block.
+struct Let {
+  Var var;
+  Expr value;
+};
+/// Declares a stack or register buffer for the rest of the enclosing block; its contents are undefined until stored.
+struct Alloc {
+  BufferId buffer = 0;
+};
+/// On a condition that depends on a vector variable: a mask.
+struct If {
+  Expr condition;
+  Block then_body, else_body;
+};
+
+struct Stmt {
+  std::variant<For, Store, Accumulate, Let, Alloc, If> value;
+
+  template <class T> const T* as() const { return std::get_if<T>(&value); }
+  template <class T> T* as() { return std::get_if<T>(&value); }
+};
+
+struct Kernel {
+  std::string name;                   // conv2.forward
+  std::vector<std::string> layers;    // the layers it serves
+  Block body;
+};
+
+struct Program {
+  std::string name;
+  std::vector<Buffer> buffers;
+  std::vector<Kernel> kernels;
+
+  const Buffer& buffer(BufferId id) const { return buffers.at(static_cast<std::size_t>(id)); }
+  /// The buffer whose memory `id` uses: itself, or what it is a view of.
+  BufferId storage(BufferId id) const { return buffer(id).view_of.value_or(id); }
+  std::optional<BufferId> find(std::string_view name) const;
+};
+
+/// Calls `visit` on every statement of `block`, parents first.
+void walk(const Block& block, const std::function<void(const Stmt&)>& visit);
+/// Calls `visit` on every top-level expression (bound, index, value, condition) of every statement of `block`.
+void walk_exprs(const Block& block, const std::function<void(const Expr&)>& visit);
+/// `block` with every top-level expression replaced by what `rewrite` makes of it.
+Block map_exprs(const Block& block, const std::function<Expr(const Expr&)>& rewrite);
+Block substitute(const Block& block, const Substitution& substitution);
+
+/// The canonical text; print(parse(print(p))) == print(p).
+std::string print(const Program& program);
+std::string print(const Program& program, const Kernel& kernel);
+/// Reads that text. Throws Error with positions.
+Program parse_program(const SourceText& source);
+
+/// Checks types, ranks, scopes, that views fit, that vector loops are innermost with constant extents, that register indices are constant
+/// after unrolling, that nothing writes an input. Throws InternalError naming `stage`: what fails here is a pass's mistake. A text that a person
+/// wrote goes through verify_errors, which returns the complaints instead.
+void verify(const Program& program, std::string_view stage);
+std::vector<std::string> verify_errors(const Program& program);
+
+/// Runs the program on `buffers` (by name: inputs and states in, outputs and states out) one statement at a time, with every access checked; arithmetic is
+/// that of each expression's own type. Throws Error where an access is out of bounds.
+void interpret(const Program& program, std::map<std::string, Tensor>& buffers);
+
+}  // namespace cnnc

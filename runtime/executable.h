@@ -1,0 +1,54 @@
+// A compiled program with its memory: set inputs, run, read outputs.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "ir/loop.h"
+#include "ir/target.h"
+
+namespace cnnc {
+
+class ThreadPool;
+
+/// Memory of an input, state or output of an executable: row-major, `type` concrete (the batch at its maximum).
+struct TensorRef {
+  TensorType type;
+  std::span<std::byte> bytes;
+
+  template <class T> std::span<T> data() const {
+    CNNC_CHECK(ScalarTypeOf<T>::value == type.scalar, "tensor is {}", to_string(type));
+    return {reinterpret_cast<T*>(bytes.data()), bytes.size() / sizeof(T)};
+  }
+};
+
+class Executable {
+ public:
+  Executable(Executable&&) noexcept;
+  Executable& operator=(Executable&&) noexcept;
+  ~Executable();
+
+  /// The named input, state or output. CNNC_CHECK fails for an unknown name.
+  TensorRef tensor(std::string_view name);
+  bool has(std::string_view name) const;
+  /// Names of inputs, states and outputs, in program order.
+  const std::vector<std::string>& names() const;
+
+  /// Runs every kernel on the first `count` rows of the batch. Not re-entrant; allocates nothing.
+  void run(std::int64_t count, ThreadPool& pool);
+
+  std::size_t arena_bytes() const;
+  std::chrono::duration<double> compile_time() const;
+
+ private:
+  friend struct ExecutableFactory;
+  struct State;
+  explicit Executable(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace cnnc
