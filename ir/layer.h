@@ -45,9 +45,10 @@ struct ArgumentDef {
 /// What a layer's build sees and does.
 class LayerContext {
  public:
-  LayerContext(Builder& builder, Mode mode, ScalarType real, std::string name, const Attributes& arguments, std::vector<Value> inputs,
-               std::vector<Parameter>& parameters)
-      : builder(builder), mode(mode), real(real), name(std::move(name)), arguments(arguments), inputs(std::move(inputs)), parameters_(parameters) {}
+  LayerContext(Builder& of_builder, Mode of_mode, ScalarType of_real, std::string of_name, const Attributes& of_arguments,
+               std::vector<Value> of_inputs, std::vector<Parameter>& parameters)
+      : builder(of_builder), mode(of_mode), real(of_real), name(std::move(of_name)), arguments(of_arguments),
+        inputs(std::move(of_inputs)), parameters_(parameters) {}
 
   Builder& builder;
   Mode mode;
