@@ -70,6 +70,9 @@ bool is_input(const Node& node);
 const std::string& input_name(const Node& node);
 const std::string& input_role(const Node& node);
 
+/// The standard ops, and those of the graph's nodes: what a pass builds with.
+OpTable ops_of(const Graph& graph);
+
 /// Builds a graph. Equal nodes (op, operands, attributes) are made once. Types come from the ops' rules, whose Errors pass through.
 class Builder {
  public:

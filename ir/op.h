@@ -111,6 +111,7 @@ class OpTable {
   static OpTable standard();
 
   void add(OpDef op);
+  void add(OpRef op);
   OpRef find(std::string_view name) const;   // null where unknown
   const std::map<std::string, OpRef, std::less<>>& all() const { return ops_; }
 

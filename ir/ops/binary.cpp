@@ -1,0 +1,97 @@
+// Elementwise ops of two operands.
+#include <cmath>
+
+#include "ir/ops/elementwise.h"
+#include "ir/ops/rules.h"
+
+namespace cnnc {
+
+namespace {
+
+using Arguments = std::span<const Expr>;
+using Numbers = std::span<const double>;
+
+ScalarRule apply(BinaryOp op) {
+  return [op](Arguments x) { return binary(op, x[0], x[1]); };
+}
+
+OpDef comparison(BinaryOp op, std::string description, ScalarReference reference) {
+  OpDef def = elementwise_op({.name = std::string(name_of(op)),
+                              .description = std::move(description),
+                              .operands = 2,
+                              .scalar = apply(op),
+                              .reference = std::move(reference),
+                              .check = any_one_type,
+                              .exact_on_integers = true,
+                              .differentiable = false});
+  // Whole numbers, many of them equal.
+  def.samples.push_back(
+      {"labels", {{ScalarType::i32, {kBatch, 1}}, {ScalarType::i32, {10}}}, {}, {{0, 9}, {0, 9}}});
+  return def;
+}
+
+OpDef logical(std::string name, std::string description, BinaryOp op, ScalarReference reference) {
+  OpDef def = elementwise_op({.name = std::move(name),
+                              .description = std::move(description),
+                              .operands = 2,
+                              .scalar = apply(op),
+                              .reference = std::move(reference),
+                              .check = all_bool,
+                              .exact_on_integers = true,
+                              .differentiable = false});
+  for (Sample& sample : def.samples) {
+    for (TensorType& type : sample.operands) type.scalar = ScalarType::boolean;
+  }
+  return def;
+}
+
+OpDef arithmetic(BinaryOp op, std::string description, ScalarReference reference) {
+  OpDef def = elementwise_op({.name = std::string(name_of(op)),
+                              .description = std::move(description),
+                              .operands = 2,
+                              .scalar = apply(op),
+                              .reference = std::move(reference),
+                              .check = one_number_type,
+                              .exact_on_integers = true});
+  def.samples.push_back({"whole_numbers",
+                         {{ScalarType::i64, {kBatch, 3}}, {ScalarType::i64, {}}},
+                         {},
+                         {{-9, 9}, {-9, 9}}});
+  return def;
+}
+
+OpDef quotient() {
+  OpDef def = elementwise_op({.name = "div",
+                              .description = "a / b, of real numbers",
+                              .operands = 2,
+                              .scalar = apply(BinaryOp::div),
+                              .reference = [](Numbers x) { return x[0] / x[1]; }});
+  for (Sample& sample : def.samples) sample.ranges[1] = {0.5, 2};
+  return def;
+}
+
+}  // namespace
+
+std::vector<OpDef> binary_ops() {
+  return {
+      arithmetic(BinaryOp::add, "a + b", [](Numbers x) { return x[0] + x[1]; }),
+      arithmetic(BinaryOp::sub, "a - b", [](Numbers x) { return x[0] - x[1]; }),
+      arithmetic(BinaryOp::mul, "a * b", [](Numbers x) { return x[0] * x[1]; }),
+      quotient(),
+      arithmetic(BinaryOp::max, "the greater; NaN where either is",
+                 [](Numbers x) { return x[0] > x[1] || std::isnan(x[0]) ? x[0] : x[1]; }),
+      arithmetic(BinaryOp::min, "the lesser; NaN where either is",
+                 [](Numbers x) { return x[0] < x[1] || std::isnan(x[0]) ? x[0] : x[1]; }),
+      comparison(BinaryOp::less, "a < b", [](Numbers x) { return x[0] < x[1] ? 1.0 : 0.0; }),
+      comparison(BinaryOp::less_equal, "a <= b",
+                 [](Numbers x) { return x[0] <= x[1] ? 1.0 : 0.0; }),
+      comparison(BinaryOp::equal, "a == b", [](Numbers x) { return x[0] == x[1] ? 1.0 : 0.0; }),
+      comparison(BinaryOp::not_equal, "a != b", [](Numbers x) { return x[0] != x[1] ? 1.0 : 0.0; }),
+      logical("and", "both", BinaryOp::bit_and,
+              [](Numbers x) { return x[0] != 0 && x[1] != 0 ? 1.0 : 0.0; }),
+      logical("or", "either or both", BinaryOp::bit_or,
+              [](Numbers x) { return x[0] != 0 || x[1] != 0 ? 1.0 : 0.0; }),
+  };
+}
+
+}  // namespace cnnc
