@@ -24,9 +24,9 @@ struct ElementwiseRules {
   std::string name, description;
   int operands = 1;
   ScalarRule scalar;
-  ScalarReference reference;
+  ScalarReference reference = {};
   OperandCheck check = one_float_type;
-  Range range;
+  Range range = {};
   bool exact_on_integers = false;
   bool differentiable = true;
 };
