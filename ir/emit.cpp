@@ -3,15 +3,20 @@
 
 namespace cnnc {
 
-namespace {
-
-std::string_view op_for(BinaryOp op, ScalarType type) {
-  switch (op) {
-    case BinaryOp::bit_and: return type == ScalarType::boolean ? "and" : "bit_and";
-    case BinaryOp::bit_or: return type == ScalarType::boolean ? "or" : "bit_or";
-    default: return name_of(op);  // an op of that name
-  }
+std::string_view op_name(UnaryOp op) {
+  constexpr std::string_view kNames[] = {"neg", "abs", "sqrt", "floor",
+                                         "exp", "log", "tanh", "logical_not"};
+  return kNames[static_cast<std::size_t>(op)];
 }
+
+std::string_view op_name(BinaryOp op) {
+  constexpr std::string_view kNames[] = {
+      "add",        "sub",   "mul",       "div", "rem", "min", "max",        "less",
+      "less_equal", "equal", "not_equal", "and", "or",  "xor", "shift_left", "shift_right"};
+  return kNames[static_cast<std::size_t>(op)];
+}
+
+namespace {
 
 class Emitter {
  public:
@@ -32,10 +37,10 @@ class Emitter {
     return builder_.constant(type, is_float(type) ? x.real : static_cast<double>(x.integer));
   }
   Value make(const Load& x, ScalarType) { return arguments_[static_cast<std::size_t>(x.buffer)]; }
-  Value make(const Unary& x, ScalarType) { return builder_.op(name_of(x.op), {emit(x.x)}); }
+  Value make(const Unary& x, ScalarType) { return builder_.op(op_name(x.op), {emit(x.x)}); }
   Value make(const Binary& x, ScalarType) {
     const Value a = emit(x.a), b = emit(x.b);
-    return builder_.op(op_for(x.op, x.a.type()), {a, b});
+    return builder_.op(op_name(x.op), {a, b});
   }
   Value make(const Fma& x, ScalarType) {
     const Value product = builder_.mul(emit(x.a), emit(x.b));

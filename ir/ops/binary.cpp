@@ -16,7 +16,7 @@ ScalarRule apply(BinaryOp op) {
 }
 
 OpDef comparison(BinaryOp op, std::string description, ScalarReference reference) {
-  OpDef def = elementwise_op({.name = std::string(name_of(op)),
+  OpDef def = elementwise_op({.name = std::string(op_name(op)),
                               .description = std::move(description),
                               .operands = 2,
                               .scalar = apply(op),
@@ -30,8 +30,8 @@ OpDef comparison(BinaryOp op, std::string description, ScalarReference reference
   return def;
 }
 
-OpDef logical(std::string name, std::string description, BinaryOp op, ScalarReference reference) {
-  OpDef def = elementwise_op({.name = std::move(name),
+OpDef logical(BinaryOp op, std::string description, ScalarReference reference) {
+  OpDef def = elementwise_op({.name = std::string(op_name(op)),
                               .description = std::move(description),
                               .operands = 2,
                               .scalar = apply(op),
@@ -46,7 +46,7 @@ OpDef logical(std::string name, std::string description, BinaryOp op, ScalarRefe
 }
 
 OpDef arithmetic(BinaryOp op, std::string description, ScalarReference reference) {
-  OpDef def = elementwise_op({.name = std::string(name_of(op)),
+  OpDef def = elementwise_op({.name = std::string(op_name(op)),
                               .description = std::move(description),
                               .operands = 2,
                               .scalar = apply(op),
@@ -87,9 +87,9 @@ std::vector<OpDef> binary_ops() {
                  [](Numbers x) { return x[0] <= x[1] ? 1.0 : 0.0; }),
       comparison(BinaryOp::equal, "a == b", [](Numbers x) { return x[0] == x[1] ? 1.0 : 0.0; }),
       comparison(BinaryOp::not_equal, "a != b", [](Numbers x) { return x[0] != x[1] ? 1.0 : 0.0; }),
-      logical("and", "both", BinaryOp::bit_and,
+      logical(BinaryOp::bit_and, "both",
               [](Numbers x) { return x[0] != 0 && x[1] != 0 ? 1.0 : 0.0; }),
-      logical("or", "either or both", BinaryOp::bit_or,
+      logical(BinaryOp::bit_or, "either or both",
               [](Numbers x) { return x[0] != 0 || x[1] != 0 ? 1.0 : 0.0; }),
   };
 }

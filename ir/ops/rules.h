@@ -48,6 +48,10 @@ Expr load_operand(const OpContext& context, std::size_t index, std::vector<Expr>
 /// A computation of one stage that is the only result.
 Computation single_stage(Stage stage);
 
+/// The op that does to tensors what the operator does to numbers.
+std::string_view op_name(UnaryOp op);
+std::string_view op_name(BinaryOp op);
+
 /// The nodes of `expr`, where the value of an expression in `known` (by address of its node) is
 /// given.
 Value emit_expr(Builder& builder, const Expr& expr, std::span<const Value> arguments,
