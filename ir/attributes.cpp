@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ir/diagnostic.h"
+#include "ir/lexer.h"
 
 namespace cnnc {
 namespace {
@@ -15,18 +16,6 @@ const T& get(const Attributes& attributes, std::string_view name, const char* ki
   CNNC_CHECK(typed != nullptr, "attribute '{}' is {}, not of kind {}", name, to_string(*value),
              kind);
   return *typed;
-}
-
-std::string quoted(std::string_view text) {
-  std::string result = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') result += '\\';
-    if (c == '\n')
-      result += "\\n";
-    else
-      result += c;
-  }
-  return result + '"';
 }
 
 std::string real_text(double value) {
