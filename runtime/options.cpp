@@ -1,0 +1,297 @@
+#include "runtime/options.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <string_view>
+
+#include "runtime/version.h"
+
+namespace cnnc {
+namespace {
+
+constexpr std::string_view kDescription = R"(
+cnnc compiles a small convolutional network, written as a page of text, into native code that
+trains it and native code that runs it.
+)";
+
+constexpr std::string_view kFooter = R"(
+Examples
+  cnnc examples/mnist.model                              what the network is made of, and its cost
+  cnnc examples/mnist.model --train                      train it; writes mnist.safetensors
+  cnnc examples/mnist.model --train --epochs 2 --lr 0.05 --metrics run.jsonl
+  cnnc examples/mnist.model --eval                       accuracy of mnist.safetensors on the test set
+  cnnc examples/mnist.model --predict 0 1 2              three images of the test set
+  cnnc examples/mnist.model --predict digit.png          a picture of your own, any size and colour
+  cnnc examples/mnist.model --show-data first.png        the first ten images with their labels
+  cnnc examples/mnist.model --emit graph                 the network as a graph
+  cnnc examples/mnist.model --emit loops --for infer     the loops that run it
+  cnnc examples/mnist.model --emit assembly --kernel NAME
+
+Data are looked for in --data, else $CNNC_DATA, else ./data, ~/.local/share/cnnc and
+/usr/share/datasets; a model with `data = mnist` reads the folder mnist/ there.
+
+Exit codes: 0 done; 1 a mistake in an input (model, data, weights, picture);
+2 wrong usage; 3 the loss is not finite; 130 stopped by Ctrl-C (weights are saved).
+)";
+
+struct CommandName {
+  Command command;
+  std::string_view flag;
+};
+constexpr CommandName kCommands[] = {
+    {Command::train, "--train"},
+    {Command::evaluate, "--eval"},
+    {Command::predict, "--predict"},
+    {Command::show_data, "--show-data"},
+    {Command::emit, "--emit"},
+    {Command::list_ops, "--list-ops"},
+    {Command::list_layers, "--list-layers"},
+    {Command::list_passes, "--list-passes"},
+};
+
+struct Applicability {
+  std::string_view flag;
+  std::vector<Command> commands;
+};
+
+/// Which flags mean something to which commands: everything else is a contradiction, and said so.
+const std::vector<Applicability>& applicability() {
+  using enum Command;
+  static const std::vector<Applicability> table = {
+      {"--epochs", {train}},
+      {"--steps", {train}},
+      {"--lr", {train}},
+      {"--seed", {train}},
+      {"--no-shuffle", {train}},
+      {"--init", {train}},
+      {"--metrics", {train}},
+      {"--batch", {train, emit}},
+      {"--threads", {train, evaluate, predict}},
+      {"--precision", {train, evaluate, predict, emit}},
+      {"--target", {train, evaluate, predict, emit}},
+      {"--skip", {train, evaluate, predict, emit}},
+      {"--weights", {evaluate, predict}},
+      {"--data", {train, evaluate, predict, show_data}},
+      {"--output", {train, emit}},
+      {"--for", {emit}},
+      {"--kernel", {emit}},
+  };
+  return table;
+}
+
+std::string_view flag_of(Command command) {
+  for (const auto& row : kCommands) {
+    if (row.command == command) return row.flag;
+  }
+  return "MODEL alone";
+}
+
+bool given(const CLI::App& app, std::string_view flag) {
+  return app.get_option(std::string(flag))->count() > 0;
+}
+
+Command choose_command(const CLI::App& app) {
+  Command chosen = Command::summary;
+  for (const auto& row : kCommands) {
+    if (!given(app, row.flag)) continue;
+    if (chosen != Command::summary) {
+      throw UsageError(fmt::format("{} and {} contradict each other: give one of them",
+                                   flag_of(chosen), row.flag));
+    }
+    chosen = row.command;
+  }
+  return chosen;
+}
+
+void check_applicability(const CLI::App& app, Command command) {
+  for (const auto& row : applicability()) {
+    if (!given(app, row.flag) || std::ranges::find(row.commands, command) != row.commands.end())
+      continue;
+    std::string fits;
+    for (const Command other : row.commands) {
+      fits += fmt::format("{}{}", fits.empty() ? "" : " or ", flag_of(other));
+    }
+    const std::string_view shown = row.flag == "--output" ? "-o" : row.flag;
+    throw UsageError(
+        command == Command::summary
+            ? fmt::format("{} needs {}", shown, fits)
+            : fmt::format("{} needs {}; it means nothing to {}", shown, fits, flag_of(command)));
+  }
+}
+
+/// `count` is what a flag counts; CLI11's own texts for numbers do not say the range.
+CLI::Validator in_range(double low, double high) {
+  return CLI::Validator(
+      [low, high](const std::string& text) {
+        char* end = nullptr;
+        const double value = std::strtod(text.c_str(), &end);
+        const bool number = end != text.c_str() && *end == '\0';
+        if (number && value >= low && value <= high) return std::string();
+        return fmt::format("{} is not a number from {} to {}", text, low, high);
+      },
+      "", "");
+}
+
+struct Flags {
+  bool train = false, evaluate = false, list_ops = false, list_layers = false, list_passes = false,
+       no_shuffle = false;
+  std::string precision = "f32", mode;
+};
+
+void add_commands(CLI::App& app, Options& options, Flags& flags) {
+  app.add_option("MODEL", options.model, "a model file; alone: its table of layers")->group("");
+  const std::string group = "What to do with MODEL (nothing: show its table of layers)";
+  app.add_flag("--train", flags.train, "train it and write its weights")->group(group);
+  app.add_flag("--eval", flags.evaluate, "accuracy on the test set")->group(group);
+  app.add_option("--predict", options.predictions,
+                 "classes of PNG files or of test images by index")
+      ->type_name("FILE.png|INDEX...")
+      ->group(group);
+  app.add_option("--show-data", options.picture, "draw the first ten images with their labels")
+      ->type_name("FILE.png")
+      ->group(group);
+  app.add_option("--emit", options.stage,
+                 "text of a stage: model, graph, after any pass by its name, loops, llvm, assembly")
+      ->type_name("STAGE")
+      ->group(group);
+}
+
+void add_training_flags(CLI::App& app, Options& options, Flags& flags) {
+  const std::string group = "Training";
+  const auto count = in_range(1, 1e9);
+  app.add_option("--epochs", options.epochs, "instead of the model's")
+      ->type_name("N")
+      ->check(count)
+      ->group(group);
+  app.add_option("--steps", options.steps, "stop after N steps in all, then evaluate")
+      ->type_name("N")
+      ->check(count)
+      ->group(group);
+  app.add_option("--batch", options.batch, "images a step, instead of the model's")
+      ->type_name("N")
+      ->check(in_range(1, 65536))
+      ->group(group);
+  app.add_option("--lr", options.learning_rate, "learning rate, instead of the model's")
+      ->type_name("X")
+      ->check(in_range(0, 1e30))
+      ->group(group);
+  app.add_option("--seed", options.seed, "of initial weights, shuffling and dropout (default 1)")
+      ->type_name("N")
+      ->check(in_range(0, 9007199254740992.0))
+      ->group(group);
+  app.add_flag("--no-shuffle", flags.no_shuffle, "take the images in the order of the file")
+      ->group(group);
+  app.add_option("--init", options.init, "start from these weights")
+      ->type_name("FILE.safetensors")
+      ->group(group);
+  app.add_option("--metrics", options.metrics, "write loss and accuracy as JSON lines")
+      ->type_name("FILE.jsonl")
+      ->group(group);
+}
+
+void add_general_flags(CLI::App& app, Options& options, Flags& flags) {
+  const std::string group = "Everywhere";
+  app.add_option("--data", options.data, "the folder that holds mnist/ (else $CNNC_DATA)")
+      ->type_name("FOLDER")
+      ->group(group);
+  app.add_option("--weights", options.weights,
+                 "read by --eval and --predict (default: MODEL's stem + .safetensors)")
+      ->type_name("FILE")
+      ->group(group);
+  app.add_option("-o,--output", options.output,
+                 "weights of --train (default as above), text of --emit")
+      ->type_name("FILE")
+      ->group(group);
+  app.add_option("--threads", options.threads, "default: all usable cores")
+      ->type_name("N")
+      ->check(in_range(1, 1024))
+      ->group(group);
+  app.add_option("--precision", flags.precision, "f32 (default) or f64")
+      ->type_name("TYPE")
+      ->check(CLI::IsMember({"f32", "f64"}))
+      ->group(group);
+
+  const std::string compiler = "The compiler";
+  app.add_option("--for", flags.mode,
+                 "emit the program that trains or the one that infers (default: train, if the "
+                 "model says how)")
+      ->type_name("train|infer")
+      ->check(CLI::IsMember({"train", "infer"}))
+      ->group(compiler);
+  app.add_option("--kernel", options.kernel, "emit this kernel only")
+      ->type_name("NAME")
+      ->group(compiler);
+  app.add_option("--target", options.target,
+                 "native (default), x86-64, x86-64-v2, x86-64-v3, x86-64-v4")
+      ->type_name("NAME")
+      ->group(compiler);
+  app.add_option("--skip", options.skip, "leave this pass out (repeatable)")
+      ->type_name("PASS")
+      ->expected(1)
+      ->take_all()
+      ->group(compiler);
+  app.add_flag("--list-ops", flags.list_ops, "ops of the graph IR")->group(compiler);
+  app.add_flag("--list-layers", flags.list_layers, "what the model language offers")
+      ->group(compiler);
+  app.add_flag("--list-passes", flags.list_passes, "passes in their order")->group(compiler);
+}
+
+void check(const CLI::App& app, Options& options, const Flags& flags) {
+  options.command = choose_command(app);
+  check_applicability(app, options.command);
+  const bool needs_model = options.command != Command::list_ops &&
+                           options.command != Command::list_layers &&
+                           options.command != Command::list_passes;
+  if (needs_model && options.model.empty())
+    throw UsageError("no model given: cnnc MODEL [--train | --eval | ...]");
+  if (!needs_model && !options.model.empty()) {
+    throw UsageError(fmt::format("{} takes no model", flag_of(options.command)));
+  }
+  if (options.learning_rate && *options.learning_rate <= 0)
+    throw UsageError("--lr must be greater than zero");
+  options.real = *parse_scalar_type(flags.precision);
+  options.shuffle = !flags.no_shuffle;
+  if (!flags.mode.empty()) options.mode = flags.mode == "train" ? Mode::train : Mode::infer;
+}
+
+/// CLI11's message, on one line.
+std::string one_line(std::string text) {
+  std::ranges::replace(text, '\n', ' ');
+  return text;
+}
+
+}  // namespace
+
+std::variant<Options, std::string> parse_options(int argc, const char* const* argv) {
+  Options options;
+  Flags flags;
+  CLI::App app(std::string(kDescription.substr(1)), "cnnc");
+  app.usage(
+      "Usage: cnnc MODEL [--train | --eval | --predict ... | --show-data FILE | --emit STAGE] "
+      "[options]");
+  app.set_help_flag("-h,--help", "this text")->group("Everywhere");
+  app.set_version_flag("--version", fmt::format("cnnc {}", kVersion), "the version")
+      ->group("Everywhere");
+  app.footer(std::string(kFooter));
+  app.get_formatter()->column_width(32);
+  add_commands(app, options, flags);
+  add_training_flags(app, options, flags);
+  add_general_flags(app, options, flags);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    return app.help();
+  } catch (const CLI::CallForVersion& version) {
+    return std::string(version.what()) + "\n";
+  } catch (const CLI::ParseError& error) {
+    throw UsageError(one_line(error.what()));
+  }
+  check(app, options, flags);
+  return options;
+}
+
+}  // namespace cnnc

@@ -1,0 +1,61 @@
+// The command line of `cnnc`, as values.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "ir/layer.h"
+#include "ir/type.h"
+
+namespace cnnc {
+
+enum class Command : std::uint8_t {
+  summary,
+  train,
+  evaluate,
+  predict,
+  show_data,
+  emit,
+  list_ops,
+  list_layers,
+  list_passes,
+};
+
+struct Options {
+  Command command = Command::summary;
+  std::string model;    // path
+  std::string data;     // folder; empty: the usual places
+  std::string weights;  // read by --eval and --predict; empty: the model's stem + .safetensors
+  std::string output;   // -o; empty: as above for --train, standard output for --emit
+  std::string init;     // weights to start training from
+  std::string metrics;  // JSON lines
+  std::vector<std::string> predictions;  // PNG files or indices of test images
+  std::string picture;                   // of --show-data
+  std::string stage;                     // of --emit
+  std::string kernel;
+  std::string target;             // empty: this machine
+  std::vector<std::string> skip;  // passes left out
+  std::optional<Mode> mode;       // --for
+  std::optional<std::int64_t> epochs, steps, batch;
+  std::optional<double> learning_rate;
+  std::int64_t seed = 1;
+  int threads = 0;  // 0: all usable cores
+  ScalarType real = ScalarType::f32;
+  bool shuffle = true;
+};
+
+/// Wrong usage: an unknown flag, a value out of range, flags that contradict each other. what() is
+/// one line.
+class UsageError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// What the arguments ask for, or a text to print (--help, --version). Throws UsageError.
+std::variant<Options, std::string> parse_options(int argc, const char* const* argv);
+
+}  // namespace cnnc
