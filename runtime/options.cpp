@@ -258,6 +258,14 @@ void check(const CLI::App& app, Options& options, const Flags& flags) {
   if (!flags.mode.empty()) options.mode = flags.mode == "train" ? Mode::train : Mode::infer;
 }
 
+struct HelpFormatter : CLI::Formatter {
+  HelpFormatter() { column_width(32); }
+  std::string make_usage(const CLI::App*, std::string) const override {
+    return "Usage: cnnc MODEL [--train | --eval | --predict ... | --show-data FILE | --emit STAGE] "
+           "[options]\n";
+  }
+};
+
 /// CLI11's message, on one line.
 std::string one_line(std::string text) {
   std::ranges::replace(text, '\n', ' ');
@@ -270,14 +278,11 @@ std::variant<Options, std::string> parse_options(int argc, const char* const* ar
   Options options;
   Flags flags;
   CLI::App app(std::string(kDescription.substr(1)), "cnnc");
-  app.usage(
-      "Usage: cnnc MODEL [--train | --eval | --predict ... | --show-data FILE | --emit STAGE] "
-      "[options]");
   app.set_help_flag("-h,--help", "this text")->group("Everywhere");
   app.set_version_flag("--version", fmt::format("cnnc {}", kVersion), "the version")
       ->group("Everywhere");
   app.footer(std::string(kFooter));
-  app.get_formatter()->column_width(32);
+  app.formatter(std::make_shared<HelpFormatter>());
   add_commands(app, options, flags);
   add_training_flags(app, options, flags);
   add_general_flags(app, options, flags);

@@ -1,0 +1,138 @@
+#include "runtime/training.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <numeric>
+#include <vector>
+
+#include "runtime/random.h"
+
+namespace cnnc {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+std::vector<std::int64_t> epoch_order(const Session& session, std::int64_t count,
+                                      std::int64_t epoch, bool shuffle) {
+  if (shuffle)
+    return shuffled_order(count, session.options().seed, static_cast<std::uint64_t>(epoch));
+  std::vector<std::int64_t> order(static_cast<std::size_t>(count));
+  std::iota(order.begin(), order.end(), 0);
+  return order;
+}
+
+double scheduled_rate(const Session& session, const TrainPlan& plan, std::int64_t step,
+                      const ScheduleDef& schedule) {
+  return schedule.rate(plan.learning_rate, step, plan.scheduled_steps,
+                       session.model().train->schedule.arguments);
+}
+
+[[noreturn]] void loss_not_finite(const StepReport& report) {
+  throw LossNotFinite(fmt::format(
+      "the loss is {} at step {} (epoch {}), so the weights are lost; the last learning rate was "
+      "{:g}. "
+      "Try a lower one: --lr {:g}",
+      report.loss, report.step, report.epoch, report.learning_rate, report.learning_rate / 10));
+}
+
+/// One run: what its steps share.
+struct Run {
+  Session& session;
+  const Dataset& data;
+  const TrainPlan plan;
+  const TrainOptions& options;
+  const TrainCallbacks& callbacks;
+  const ScheduleDef& schedule;
+  std::int64_t step = 0;  // steps done
+  bool stopped = false;
+  Batch batch{};
+
+  void ask() { stopped = callbacks.stop && callbacks.stop(); }
+  bool done() const { return stopped || step == plan.steps; }
+
+  void train_batch(std::span<const std::int64_t> indices, StepReport& report) {
+    report.learning_rate = scheduled_rate(session, plan, step, schedule);
+    report.step = ++step;
+    ++report.step_of_epoch;
+    gather(data, indices, batch);
+    const StepResult result = session.train_step(
+        batch, {.learning_rate = report.learning_rate, .step = report.step, .epoch = report.epoch});
+    const auto count = static_cast<double>(indices.size());
+    const auto before = static_cast<double>(report.images);
+    report.loss = result.loss;
+    report.images += static_cast<std::int64_t>(indices.size());
+    report.correct += result.correct;
+    report.loss_so_far = (report.loss_so_far * before + result.loss * count) / (before + count);
+  }
+
+  StepReport train_epoch(std::int64_t epoch) {
+    StepReport report{.epoch = epoch};
+    const auto order = epoch_order(session, data.count, epoch, options.shuffle);
+    const auto batch_size = static_cast<std::size_t>(*session.options().batch);
+    for (std::size_t first = 0; first < order.size() && !done(); first += batch_size) {
+      const auto start = Clock::now();
+      train_batch(std::span(order).subspan(first, std::min(batch_size, order.size() - first)),
+                  report);
+      report.seconds += seconds_since(start);
+      if (!std::isfinite(report.loss)) loss_not_finite(report);
+      if (callbacks.step) callbacks.step(report);
+      ask();
+    }
+    return report;
+  }
+};
+
+}  // namespace
+
+TrainPlan plan_training(const Session& session, std::int64_t images, const TrainOptions& options) {
+  const auto& settings = session.model().train;
+  if (!settings)
+    fail("{}: has no train section, so it cannot be trained", session.model().source.name);
+  TrainPlan plan;
+  plan.epochs = options.epochs.value_or(settings->epochs);
+  const std::int64_t batch = *session.options().batch;
+  plan.steps_per_epoch = (images + batch - 1) / batch;
+  plan.scheduled_steps = plan.epochs * plan.steps_per_epoch;
+  plan.steps = std::min(plan.scheduled_steps, options.steps.value_or(plan.scheduled_steps));
+  plan.learning_rate = options.learning_rate.value_or(settings->optimizer.arguments.real("lr"));
+  return plan;
+}
+
+TrainResult train(Session& session, const Dataset& train, const Dataset* test,
+                  const TrainOptions& options, const TrainCallbacks& callbacks) {
+  const TrainPlan plan = plan_training(session, train.count, options);
+  check_fits(train, session.model().input, session.classes());
+  if (test) check_fits(*test, session.model().input, session.classes());
+  session.compile_training();  // so that no step's time holds it
+  const auto& schedules = session.language().schedules;
+  Run run{session, train,     plan,
+          options, callbacks, *schedules.at(session.model().train->schedule.name)};
+
+  TrainResult result;
+  for (std::int64_t epoch = 1; epoch <= plan.epochs && !run.done(); ++epoch) {
+    const auto start = Clock::now();
+    const StepReport steps = run.train_epoch(epoch);
+    if (run.stopped) break;
+    EpochReport report;
+    report.epoch = epoch;
+    report.step = run.step;
+    report.loss = steps.loss_so_far;
+    report.accuracy = static_cast<double>(steps.correct) / static_cast<double>(steps.images);
+    report.images_per_second = static_cast<double>(steps.images) / steps.seconds;
+    if (test) report.test = evaluate(session, *test);
+    report.seconds = seconds_since(start);
+    result.test = report.test;
+    if (callbacks.epoch) callbacks.epoch(report);
+    run.ask();  // a wish that came during the evaluation
+  }
+  result.steps = run.step;
+  result.stopped = run.stopped;
+  return result;
+}
+
+}  // namespace cnnc
