@@ -8,35 +8,10 @@
 #include <limits>
 #include <string_view>
 
-#include "runtime/version.h"
+#include "runtime/help_text.h"
 
 namespace cnnc {
 namespace {
-
-constexpr std::string_view kDescription = R"(
-cnnc compiles a small convolutional network, written as a page of text, into native code that
-trains it and native code that runs it.
-)";
-
-constexpr std::string_view kFooter = R"(
-Examples
-  cnnc examples/mnist.model                              what the network is made of, and its cost
-  cnnc examples/mnist.model --train                      train it; writes mnist.safetensors
-  cnnc examples/mnist.model --train --epochs 2 --lr 0.05 --metrics run.jsonl
-  cnnc examples/mnist.model --eval                       accuracy of mnist.safetensors on the test set
-  cnnc examples/mnist.model --predict 0 1 2              three images of the test set
-  cnnc examples/mnist.model --predict digit.png          a picture of your own, any size and colour
-  cnnc examples/mnist.model --show-data first.png        the first ten images with their labels
-  cnnc examples/mnist.model --emit graph                 the network as a graph
-  cnnc examples/mnist.model --emit loops --for infer     the loops that run it
-  cnnc examples/mnist.model --emit assembly --kernel NAME
-
-Data are looked for in --data, else $CNNC_DATA, else ./data, ~/.local/share/cnnc and
-/usr/share/datasets; a model with `data = mnist` reads the folder mnist/ there.
-
-Exit codes: 0 done; 1 a mistake in an input (model, data, weights, picture);
-2 wrong usage; 3 the loss is not finite; 130 stopped by Ctrl-C (weights are saved).
-)";
 
 struct CommandName {
   Command command;
@@ -136,6 +111,15 @@ CLI::Validator in_range(double low, double high) {
       "", "");
 }
 
+CLI::Validator one_of(std::vector<std::string> words) {
+  return CLI::Validator(
+      [words](const std::string& text) {
+        if (std::ranges::find(words, text) != words.end()) return std::string();
+        return fmt::format("{} is not one of {}", text, fmt::join(words, ", "));
+      },
+      "", "");
+}
+
 struct Flags {
   bool train = false, evaluate = false, list_ops = false, list_layers = false, list_passes = false,
        no_shuffle = false;
@@ -149,13 +133,13 @@ void add_commands(CLI::App& app, Options& options, Flags& flags) {
   app.add_flag("--eval", flags.evaluate, "accuracy on the test set")->group(group);
   app.add_option("--predict", options.predictions,
                  "classes of PNG files or of test images by index")
-      ->type_name("FILE.png|INDEX...")
+      ->type_name("FILE.png|INDEX")
       ->group(group);
   app.add_option("--show-data", options.picture, "draw the first ten images with their labels")
       ->type_name("FILE.png")
       ->group(group);
   app.add_option("--emit", options.stage,
-                 "text of a stage: model, graph, after any pass by its name, loops, llvm, assembly")
+                 "text of a stage: model, graph, a pass by name, loops, llvm, assembly")
       ->type_name("STAGE")
       ->group(group);
 }
@@ -212,15 +196,14 @@ void add_general_flags(CLI::App& app, Options& options, Flags& flags) {
       ->group(group);
   app.add_option("--precision", flags.precision, "f32 (default) or f64")
       ->type_name("TYPE")
-      ->check(CLI::IsMember({"f32", "f64"}))
+      ->check(one_of({"f32", "f64"}))
       ->group(group);
 
   const std::string compiler = "The compiler";
   app.add_option("--for", flags.mode,
-                 "emit the program that trains or the one that infers (default: train, if the "
-                 "model says how)")
+                 "which program to emit (default: train where the model says how)")
       ->type_name("train|infer")
-      ->check(CLI::IsMember({"train", "infer"}))
+      ->check(one_of({"train", "infer"}))
       ->group(compiler);
   app.add_option("--kernel", options.kernel, "emit this kernel only")
       ->type_name("NAME")
@@ -278,14 +261,14 @@ std::variant<Options, std::string> parse_options(int argc, const char* const* ar
   Options options;
   Flags flags;
   CLI::App app(std::string(kDescription.substr(1)), "cnnc");
-  app.set_help_flag("-h,--help", "this text")->group("Everywhere");
-  app.set_version_flag("--version", fmt::format("cnnc {}", kVersion), "the version")
-      ->group("Everywhere");
   app.footer(std::string(kFooter));
   app.formatter(std::make_shared<HelpFormatter>());
   add_commands(app, options, flags);
   add_training_flags(app, options, flags);
   add_general_flags(app, options, flags);
+  app.set_help_flag("-h,--help", "this text")->group("Everywhere");
+  app.set_version_flag("--version", fmt::format("cnnc {}", CNNC_VERSION), "the version")
+      ->group("Everywhere");
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {

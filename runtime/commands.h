@@ -1,0 +1,23 @@
+// What each command of the tool does.
+#pragma once
+
+#include "runtime/options.h"
+
+namespace cnnc {
+
+/// Carries out `options` and returns the exit code: 0, or 128 + a signal that stopped training.
+/// Throws Error, UsageError, LossNotFinite.
+int run(const Options& options);
+
+// One function a command; `run` chooses.
+int run_summary(const Options& options);
+int run_train(const Options& options);
+int run_evaluate(const Options& options);
+int run_predict(const Options& options);
+int run_show_data(const Options& options);
+int run_emit(const Options& options);
+int run_list_ops();
+int run_list_layers();
+int run_list_passes();
+
+}  // namespace cnnc

@@ -1,0 +1,36 @@
+// From the tool's options to what the library takes: model, target, data, weights.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "frontend/model.h"
+#include "ir/target.h"
+#include "runtime/dataset.h"
+#include "runtime/options.h"
+#include "runtime/session.h"
+
+namespace cnnc {
+
+/// A model text longer than this is no model.
+inline constexpr std::int64_t kMaxModelBytes = std::int64_t{1} << 20;
+
+Model read_model(const std::filesystem::path& path, const Language& language);
+
+/// --target; throws UsageError for an unknown one, and Error where code for it is to run here but
+/// this machine cannot.
+Target choose_target(const Options& options, bool runs_here);
+/// --skip; throws UsageError for a pass that does not exist.
+void check_passes(const Options& options);
+SessionOptions session_options(const Options& options);
+
+/// The data set that the train section names; throws Error for a model without one.
+Dataset read_dataset(const Options& options, const Model& model, Split split);
+
+/// --weights or -o, by default the model's stem + .safetensors in the current folder.
+std::filesystem::path weights_path(const Options& options);
+
+/// A session with the weights of --weights (or the default file).
+Session open_session(const Options& options);
+
+}  // namespace cnnc
