@@ -24,6 +24,10 @@ constexpr std::int64_t wrap(ScalarType type, std::int64_t value) {
   }
 }
 
+/// Whether `op` has a meaning for operands of `type`.
+bool accepts(UnaryOp op, ScalarType type);
+bool accepts(BinaryOp op, ScalarType type);
+
 /// `a op b` for integers or bools of `type`. Nothing for a division by zero or a shift by less than
 /// 0 or not less than the type's width: these have no value. Inline, so that a constant `op` leaves
 /// one case.

@@ -97,20 +97,6 @@ Expr simplify_integer(BinaryOp op, Expr& a, Expr& b) {
   return {};
 }
 
-void check_operands(BinaryOp op, const Expr& a, const Expr& b) {
-  const auto type = a.type();
-  CNNC_CHECK(type == b.type(), "operands of {} are {} and {}", name_of(op), name_of(type),
-             name_of(b.type()));
-  const bool bits = op == BinaryOp::bit_and || op == BinaryOp::bit_or || op == BinaryOp::bit_xor;
-  const bool shift = op == BinaryOp::shift_left || op == BinaryOp::shift_right;
-  const bool any = op == BinaryOp::equal || op == BinaryOp::not_equal;
-  const bool fits = bits                  ? !is_float(type)
-                    : shift               ? is_integer(type)
-                    : op == BinaryOp::rem ? is_integer(type)
-                                          : any || type != ScalarType::boolean;
-  CNNC_CHECK(fits, "{} has no meaning for {}", name_of(op), name_of(type));
-}
-
 }  // namespace
 
 std::string_view name_of(UnaryOp op) {
@@ -123,6 +109,26 @@ std::string_view name_of(BinaryOp op) {
   constexpr std::array<std::string_view, 16> names{"+",  "-",  "*",  "/", "%", "min", "max", "<",
                                                    "<=", "==", "!=", "&", "|", "^",   "<<",  ">>"};
   return names.at(static_cast<std::size_t>(op));
+}
+
+bool accepts(UnaryOp op, ScalarType type) {
+  if (op == UnaryOp::logical_not) return type == ScalarType::boolean;
+  const bool any_number = op == UnaryOp::neg || op == UnaryOp::abs;
+  return any_number ? type != ScalarType::boolean : is_float(type);
+}
+
+bool accepts(BinaryOp op, ScalarType type) {
+  switch (op) {
+    case BinaryOp::equal:
+    case BinaryOp::not_equal: return true;
+    case BinaryOp::bit_and:
+    case BinaryOp::bit_or:
+    case BinaryOp::bit_xor: return !is_float(type);
+    case BinaryOp::shift_left:
+    case BinaryOp::shift_right:
+    case BinaryOp::rem: return is_integer(type);
+    default: return type != ScalarType::boolean;
+  }
 }
 
 bool is_comparison(BinaryOp op) {
@@ -169,11 +175,7 @@ Expr integer_constant(ScalarType type, std::int64_t value) {
 
 Expr unary(UnaryOp op, Expr x) {
   const auto type = x.type();
-  const bool any_number = op == UnaryOp::neg || op == UnaryOp::abs;
-  const bool fits = op == UnaryOp::logical_not ? type == ScalarType::boolean
-                    : any_number               ? type != ScalarType::boolean
-                                               : is_float(type);
-  CNNC_CHECK(fits, "{} has no meaning for {}", name_of(op), name_of(type));
+  CNNC_CHECK(accepts(op, type), "{} has no meaning for {}", name_of(op), name_of(type));
   if (const auto value = x.constant()) {
     if (op == UnaryOp::logical_not) return integer_constant(type, *value == 0 ? 1 : 0);
     if (op == UnaryOp::neg || *value < 0)
@@ -185,7 +187,8 @@ Expr unary(UnaryOp op, Expr x) {
 }
 
 Expr binary(BinaryOp op, Expr a, Expr b) {
-  check_operands(op, a, b);
+  CNNC_CHECK(a.type() == b.type() && accepts(op, a.type()), "{} {} {} has no meaning",
+             name_of(a.type()), name_of(op), name_of(b.type()));
   if (!is_float(a.type()))
     if (auto simple = simplify_integer(op, a, b)) return simple;
   const auto type = is_comparison(op) ? ScalarType::boolean : a.type();

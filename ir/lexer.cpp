@@ -230,9 +230,12 @@ void TokenCursor::fail_expected(std::string_view what) {
           fmt::format("expected {}", what));
 }
 
-void TokenCursor::skip_line() {
+void TokenCursor::skip_statement() {
   const auto line = position_ > 0 ? tokens_[position_ - 1].location.line : peek().location.line;
-  while (!at_end() && peek().location.line == line && !is("}")) next();
+  for (int depth = 0; !at_end() && (depth > 0 || peek().location.line == line); next()) {
+    if (is("{")) ++depth;
+    if (is("}") && --depth < 0) return;
+  }
 }
 
 void TokenCursor::throw_errors() const {

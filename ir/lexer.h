@@ -64,9 +64,9 @@ class TokenCursor {
   /// Records a mistake and throws ParseFailure.
   [[noreturn]] void fail_at(const Token& token, std::string message, std::string hint = {});
   [[noreturn]] void fail_expected(std::string_view what);
-  /// Skips to the first token of a later line, or to a '}' at the nesting of here, whichever comes
-  /// first.
-  void skip_line();
+  /// Skips what is left of a broken statement: to the first token of a later line or a '}' that
+  /// closes more than was opened; blocks that open on the way are skipped whole.
+  void skip_statement();
   /// Throws one Error that renders all mistakes in order of place, if there are any.
   void throw_errors() const;
 
