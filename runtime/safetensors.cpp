@@ -1,0 +1,264 @@
+#include "runtime/safetensors.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
+#include <tuple>
+#include <vector>
+
+#include "ir/diagnostic.h"
+#include "runtime/file.h"
+
+namespace cnnc {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "safetensors are little-endian");
+
+using Json = nlohmann::json;
+
+constexpr std::size_t kMaxHeader = 100'000'000;  // as the reference implementation has it
+constexpr std::int64_t kMaxFile = (kMaxElements * 8) + (std::int64_t{1} << 28);
+constexpr int kMaxDepth = 8;                    // a header is three deep
+constexpr std::int64_t kMaxValues = 4'000'000;  // parsed values take many times the bytes of text
+
+struct DtypeName {
+  std::string_view name;
+  ScalarType type;
+};
+constexpr std::array kDtypes = {
+    DtypeName{"F32", ScalarType::f32}, DtypeName{"F64", ScalarType::f64},
+    DtypeName{"I8", ScalarType::i8},   DtypeName{"U8", ScalarType::u8},
+    DtypeName{"I32", ScalarType::i32}, DtypeName{"U32", ScalarType::u32},
+    DtypeName{"I64", ScalarType::i64}, DtypeName{"BOOL", ScalarType::boolean},
+};
+
+/// A tensor as the header describes it.
+struct Entry {
+  std::string name;
+  TensorType type;
+  std::uint64_t begin = 0, end = 0;
+};
+
+/// nlohmann's parser keeps the last of two equal keys and any depth; a header may have neither.
+Json parse_json(std::span<const std::byte> bytes, std::string_view name) {
+  const char* text = reinterpret_cast<const char*>(bytes.data());
+  std::vector<std::set<std::string>> keys;
+  std::string duplicate;
+  bool too_deep = false;
+  std::int64_t values = 0;
+  const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
+    if (depth > kMaxDepth) too_deep = true;
+    if (too_deep || ++values > kMaxValues) return false;  // discards what is below
+    if (event == Json::parse_event_t::object_start) keys.emplace_back();
+    if (event == Json::parse_event_t::object_end) keys.pop_back();
+    if (event == Json::parse_event_t::key &&
+        !keys.back().insert(parsed.get<std::string>()).second && duplicate.empty()) {
+      duplicate = parsed.get<std::string>();
+    }
+    return true;
+  };
+  Json header;
+  try {
+    header = Json::parse(text, text + bytes.size(), watch);
+  } catch (const Json::parse_error& error) {
+    fail("{}: byte {}: the header is not valid JSON (its byte {})", name, 8 + error.byte,
+         error.byte);
+  } catch (const Json::exception& error) {
+    fail("{}: byte 8: the header is not valid JSON ({})", name, error.what());
+  }
+  if (too_deep) fail("{}: the header is nested deeper than {}", name, kMaxDepth);
+  if (values > kMaxValues) fail("{}: the header has more than {} values", name, kMaxValues);
+  if (!duplicate.empty()) fail("{}: the header has `{}` twice", name, duplicate);
+  if (!header.is_object())
+    fail("{}: byte 8: the header is {}, expected an object", name, header.type_name());
+  return header;
+}
+
+/// A whole number from 0 to 2^63-1.
+std::optional<std::int64_t> natural(const Json& value) {
+  if (!value.is_number_unsigned()) return std::nullopt;
+  const auto number = value.get<std::uint64_t>();
+  if (number > static_cast<std::uint64_t>(INT64_MAX)) return std::nullopt;
+  return static_cast<std::int64_t>(number);
+}
+
+ScalarType parse_dtype(const Json& info, std::string_view where) {
+  const auto found = info.find("dtype");
+  if (found == info.end() || !found->is_string()) fail("{}: no `dtype` text", where);
+  const auto& text = found->get_ref<const std::string&>();
+  const auto* row = std::find_if(kDtypes.begin(), kDtypes.end(),
+                                 [&](const auto& known) { return known.name == text; });
+  if (row == kDtypes.end())
+    fail("{}: dtype `{}` is not supported; F32, F64, I8, U8, I32, U32, I64 and BOOL are", where,
+         text);
+  return row->type;
+}
+
+Dims parse_shape(const Json& info, std::string_view where) {
+  const auto found = info.find("shape");
+  if (found == info.end() || !found->is_array()) fail("{}: no `shape` array", where);
+  if (found->size() > 16) fail("{}: {} dimensions, at most 16 are supported", where, found->size());
+  Dims dims;
+  for (const auto& extent : *found) {
+    const auto number = natural(extent);
+    if (!number)
+      fail("{}: `shape` holds {}, expected whole numbers", where,
+           extent.dump(-1, ' ', true, Json::error_handler_t::replace).substr(0, 40));
+    dims.push_back(*number);
+  }
+  return dims;
+}
+
+/// Elements of a shape, where a size may be 0.
+std::int64_t elements_of(const Dims& dims, std::string_view where) {
+  if (std::find(dims.begin(), dims.end(), 0) != dims.end()) return 0;
+  const auto count = checked_element_count(dims, 1, kMaxElements);
+  if (!count)
+    fail("{}: shape {} has more elements than the limit of {}", where, to_string(dims),
+         kMaxElements);
+  return *count;
+}
+
+Entry parse_entry(const std::string& tensor, const Json& info, std::uint64_t data_size,
+                  std::string_view name) {
+  const std::string where = fmt::format("{}: tensor `{}`", name, tensor);
+  if (!info.is_object()) fail("{}: described by {}, expected an object", where, info.type_name());
+  for (const auto& [key, unused] : info.items()) {
+    if (key != "dtype" && key != "shape" && key != "data_offsets")
+      fail("{}: unknown key `{}`", where, key);
+  }
+  Entry entry{.name = tensor, .type = {parse_dtype(info, where), parse_shape(info, where)}};
+  const auto offsets = info.find("data_offsets");
+  if (offsets == info.end() || !offsets->is_array() || offsets->size() != 2)
+    fail("{}: no `data_offsets` of two numbers", where);
+  const auto begin = natural((*offsets)[0]);
+  const auto end = natural((*offsets)[1]);
+  if (!begin || !end) fail("{}: `data_offsets` are not whole numbers", where);
+  entry.begin = static_cast<std::uint64_t>(*begin);
+  entry.end = static_cast<std::uint64_t>(*end);
+  if (*begin > *end || entry.end > data_size) {
+    fail("{}: data_offsets [{}, {}] lie outside the {} bytes of data", where, *begin, *end,
+         data_size);
+  }
+  const auto expected =
+      static_cast<std::uint64_t>(elements_of(entry.type.dims, where)) * size_of(entry.type.scalar);
+  if (entry.end - entry.begin != expected) {
+    fail("{}: data_offsets [{}, {}] hold {} bytes, but {} needs {}", where, *begin, *end,
+         entry.end - entry.begin, to_string(entry.type), expected);
+  }
+  return entry;
+}
+
+void check_metadata(const Json& metadata, std::string_view name) {
+  if (!metadata.is_object())
+    fail("{}: `__metadata__` is {}, expected an object", name, metadata.type_name());
+  for (const auto& [key, value] : metadata.items()) {
+    if (!value.is_string())
+      fail("{}: `__metadata__`: `{}` is {}, expected a text", name, key, value.type_name());
+  }
+}
+
+/// Every byte of the data belongs to exactly one tensor.
+void check_cover(std::vector<Entry>& entries, std::uint64_t data_size, std::string_view name) {
+  std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
+    return std::tie(a.begin, a.end, a.name) < std::tie(b.begin, b.end, b.name);
+  });
+  std::uint64_t at = 0;
+  const std::string* before = nullptr;
+  for (const Entry& entry : entries) {
+    if (entry.begin < at) {
+      fail("{}: tensors `{}` and `{}` overlap: the first ends at {}, the second begins at {}", name,
+           *before, entry.name, at, entry.begin);
+    }
+    if (entry.begin > at)
+      fail("{}: bytes {} to {} of the data, before tensor `{}`, belong to no tensor", name, at,
+           entry.begin, entry.name);
+    at = entry.end;
+    before = &entry.name;
+  }
+  if (at != data_size) fail("{}: {} bytes follow the last tensor", name, data_size - at);
+}
+
+Tensor read_tensor(const Entry& entry, std::span<const std::byte> data, std::string_view name) {
+  Tensor tensor(entry.type);
+  const auto source = data.subspan(entry.begin, entry.end - entry.begin);
+  if (entry.type.scalar == ScalarType::boolean) {
+    const auto wrong =
+        std::find_if(source.begin(), source.end(), [](auto byte) { return byte > std::byte{1}; });
+    if (wrong != source.end()) {
+      fail("{}: tensor `{}`: byte {} of a BOOL is neither 0 nor 1", name, entry.name,
+           wrong - source.begin());
+    }
+  }
+  std::copy(source.begin(), source.end(), tensor.bytes().begin());
+  return tensor;
+}
+
+std::string header_text(const Tensors& tensors, const Metadata& metadata) {
+  Json header = Json::object();
+  if (!metadata.empty()) header["__metadata__"] = metadata;
+  std::uint64_t at = 0;
+  for (const auto& [name, tensor] : tensors) {
+    const auto* row = std::find_if(kDtypes.begin(), kDtypes.end(), [&](const auto& known) {
+      return known.type == tensor.type().scalar;
+    });
+    const std::uint64_t end = at + tensor.bytes().size();
+    header[name] = {{"dtype", row->name}, {"shape", tensor.dims()}, {"data_offsets", {at, end}}};
+    at = end;
+  }
+  std::string text = header.dump(-1, ' ', false, Json::error_handler_t::replace);
+  text.resize((text.size() + 7) / 8 * 8, ' ');  // so that the data are aligned
+  return text;
+}
+
+}  // namespace
+
+Tensors parse_safetensors(std::span<const std::byte> bytes, std::string_view name) {
+  if (bytes.size() < 8)
+    fail("{}: {} bytes, too short for a safetensors file (the header's length takes 8)", name,
+         bytes.size());
+  std::uint64_t length = 0;
+  std::memcpy(&length, bytes.data(), 8);
+  if (length > kMaxHeader)
+    fail("{}: byte 0: a header of {} bytes, the limit is {}; is this a safetensors file?", name,
+         length, kMaxHeader);
+  if (length > bytes.size() - 8) {
+    fail("{}: byte 0: a header of {} bytes, but only {} follow; the file is truncated", name,
+         length, bytes.size() - 8);
+  }
+  const Json header = parse_json(bytes.subspan(8, length), name);
+  const auto data = bytes.subspan(8 + length);
+
+  std::vector<Entry> entries;
+  for (const auto& [key, value] : header.items()) {
+    if (key == "__metadata__") {
+      check_metadata(value, name);
+    } else {
+      entries.push_back(parse_entry(key, value, data.size(), name));
+    }
+  }
+  check_cover(entries, data.size(), name);
+  Tensors tensors;
+  for (const Entry& entry : entries) tensors.emplace(entry.name, read_tensor(entry, data, name));
+  return tensors;
+}
+
+Tensors read_safetensors(const std::filesystem::path& path) {
+  return parse_safetensors(read_file(path, kMaxFile), path.string());
+}
+
+void write_safetensors(const std::filesystem::path& path, const Tensors& tensors,
+                       const Metadata& metadata) {
+  const std::string header = header_text(tensors, metadata);
+  const std::uint64_t length = header.size();
+  std::vector<std::span<const std::byte>> parts = {std::as_bytes(std::span(&length, 1)),
+                                                   std::as_bytes(std::span(header))};
+  for (const auto& [name, tensor] : tensors) parts.push_back(tensor.bytes());
+  write_file(path, parts);
+}
+
+}  // namespace cnnc
