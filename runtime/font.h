@@ -8,9 +8,9 @@
 
 namespace cnnc {
 
-inline constexpr std::int64_t kGlyphWidth = 5, kGlyphHeight = 7, kGlyphAdvance = 6;
+inline constexpr std::int64_t kGlyphWidth = 5, kGlyphHeight = 7, kGlyphAdvance = 6, kDescent = 2;
 
-/// Width in pixels of `text` at `scale`.
+/// Width in pixels of `text` at `scale`; its height is (kGlyphHeight + kDescent) * scale.
 std::int64_t text_width(std::string_view text, std::int64_t scale);
 /// Draws `text` with its top left corner at (row, column), clipped to the picture; bytes that are
 /// not printable ASCII show as '?'.

@@ -1,0 +1,210 @@
+// libpng reports errors by longjmp, which must not skip a destructor: the functions that call
+// setjmp hold plain data only, and everything that they fill belongs to their caller.
+#include "runtime/png.h"
+
+#include <png.h>
+
+#include <array>
+#include <csetjmp>
+#include <cstring>
+#include <string>
+
+#include "ir/diagnostic.h"
+#include "runtime/file.h"
+
+namespace cnnc {
+namespace {
+
+constexpr std::int64_t kMaxFile = std::int64_t{1} << 28;
+
+/// What libpng's callbacks see, in both directions.
+struct Session {
+  std::span<const std::byte> input;
+  std::vector<std::byte>* output = nullptr;
+  std::array<char, 160> message = {};
+  bool out_of_memory = false;
+};
+
+[[noreturn]] void on_error(png_structp png, png_const_charp message) {
+  auto& session = *static_cast<Session*>(png_get_error_ptr(png));
+  std::strncpy(session.message.data(), message, session.message.size() - 1);
+  png_longjmp(png, 1);
+}
+void on_warning(png_structp, png_const_charp) {}
+
+void on_read(png_structp png, png_bytep to, std::size_t size) {
+  auto& session = *static_cast<Session*>(png_get_io_ptr(png));
+  if (size > session.input.size()) png_error(png, "the file is truncated");
+  std::memcpy(to, session.input.data(), size);
+  session.input = session.input.subspan(size);
+}
+
+void on_write(png_structp png, png_bytep from, std::size_t size) {
+  auto& session = *static_cast<Session*>(png_get_io_ptr(png));
+  try {  // no exception may cross libpng's frames
+    const auto* bytes = reinterpret_cast<const std::byte*>(from);
+    session.output->insert(session.output->end(), bytes, bytes + size);
+  } catch (const std::bad_alloc&) {
+    session.out_of_memory = true;
+  }
+  if (session.out_of_memory) png_error(png, "no memory");
+}
+void on_flush(png_structp) {}
+
+struct Size {
+  std::int64_t height = 0, width = 0, channels = 0;  // channels: 1 to 4 as decoded, alpha last
+};
+
+/// The header, with every transformation to 8-bit grey, grey + alpha, RGB or RGBA set up. False
+/// after an error.
+bool read_header(png_structp png, png_infop info, Size& size) {
+  if (setjmp(png_jmpbuf(png)) != 0) return false;
+  png_set_user_limits(png, kMaxPngSide, kMaxPngSide);
+  png_set_chunk_malloc_max(png, 1U << 23);
+  png_read_info(png, info);
+  png_set_expand(png);  // palettes, fewer than 8 bits, tRNS
+  png_set_scale_16(png);
+  png_set_interlace_handling(png);
+  png_read_update_info(png, info);
+  size = {png_get_image_height(png, info), png_get_image_width(png, info),
+          png_get_channels(png, info)};
+  return true;
+}
+
+bool read_rows(png_structp png, png_bytepp rows) {
+  if (setjmp(png_jmpbuf(png)) != 0) return false;
+  png_read_image(png, rows);
+  png_read_end(png, nullptr);
+  return true;
+}
+
+bool write_rows(png_structp png, png_infop info, const Picture& picture, png_bytepp rows) {
+  if (setjmp(png_jmpbuf(png)) != 0) return false;
+  png_set_IHDR(png, info, static_cast<png_uint_32>(picture.width),
+               static_cast<png_uint_32>(picture.height), 8,
+               picture.channels == 1 ? PNG_COLOR_TYPE_GRAY : PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
+               PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+  png_write_info(png, info);
+  png_write_image(png, rows);
+  png_write_end(png, info);
+  return true;
+}
+
+/// libpng's two structures, freed on every way out.
+struct Reader {
+  Session session;
+  png_structp png = nullptr;
+  png_infop info = nullptr;
+
+  explicit Reader(std::span<const std::byte> bytes) : session{.input = bytes} {
+    png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &session, on_error, on_warning);
+    if (png != nullptr) info = png_create_info_struct(png);
+    if (info != nullptr) png_set_read_fn(png, &session, on_read);
+  }
+  ~Reader() { png_destroy_read_struct(&png, &info, nullptr); }
+  Reader(const Reader&) = delete;
+  Reader& operator=(const Reader&) = delete;
+};
+struct Writer {
+  Session session;
+  png_structp png = nullptr;
+  png_infop info = nullptr;
+
+  explicit Writer(std::vector<std::byte>& bytes) : session{.input = {}, .output = &bytes} {
+    png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &session, on_error, on_warning);
+    if (png != nullptr) info = png_create_info_struct(png);
+    if (info != nullptr) png_set_write_fn(png, &session, on_write, on_flush);
+  }
+  ~Writer() { png_destroy_write_struct(&png, &info); }
+  Writer(const Writer&) = delete;
+  Writer& operator=(const Writer&) = delete;
+};
+
+std::vector<png_bytep> rows_of(std::uint8_t* pixels, std::int64_t height, std::int64_t row_bytes) {
+  std::vector<png_bytep> rows;
+  for (std::int64_t y = 0; y < height; ++y) rows.push_back(pixels + y * row_bytes);
+  return rows;
+}
+
+/// Grey + alpha or RGBA, in place, to grey or RGB over white.
+void lay_over_white(std::vector<std::uint8_t>& pixels, std::size_t colours) {
+  std::size_t to = 0;
+  for (std::size_t from = 0; from < pixels.size(); from += colours + 1) {
+    const unsigned alpha = pixels[from + colours];
+    for (std::size_t c = 0; c < colours; ++c) {
+      pixels[to++] =
+          static_cast<std::uint8_t>((pixels[from + c] * alpha + 255 * (255 - alpha) + 127) / 255);
+    }
+  }
+  pixels.resize(to);
+}
+
+void check_size(const Size& size, std::string_view name) {
+  if (size.height > kMaxPngSide || size.width > kMaxPngSide ||
+      size.height * size.width > kMaxPngPixels) {
+    fail("{}: {}x{} pixels, the limit is {} a side and {} in all", name, size.height, size.width,
+         kMaxPngSide, kMaxPngPixels);
+  }
+}
+
+/// The size in the header as it stands, since libpng's own message for a huge picture does not say
+/// it.
+void check_signature(std::span<const std::byte> bytes, std::string_view name) {
+  if (bytes.size() < 8 || png_sig_cmp(reinterpret_cast<png_const_bytep>(bytes.data()), 0, 8) != 0) {
+    fail("{}: not a PNG file (its first bytes are not a PNG's); convert the picture to PNG", name);
+  }
+  if (bytes.size() < 24) return;
+  const auto* header = reinterpret_cast<png_const_bytep>(bytes.data()) + 16;
+  check_size(
+      {.height = png_get_uint_32(header + 4), .width = png_get_uint_32(header), .channels = 0},
+      name);
+}
+
+}  // namespace
+
+Picture decode_png(std::span<const std::byte> bytes, std::string_view name) {
+  check_signature(bytes, name);
+  Reader reader(bytes);
+  if (reader.info == nullptr) fail("{}: no memory to decode a PNG", name);
+  Size size;
+  const auto broken = [&] { fail("{}: broken PNG: {}", name, reader.session.message.data()); };
+  if (!read_header(reader.png, reader.info, size)) broken();
+  check_size(size, name);
+  CNNC_CHECK(size.channels >= 1 && size.channels <= 4, "{} channels from libpng", size.channels);
+
+  Picture picture(size.height, size.width, size.channels);
+  auto rows = rows_of(picture.pixels.data(), size.height, size.width * size.channels);
+  if (!read_rows(reader.png, rows.data())) broken();
+  picture.had_alpha = size.channels % 2 == 0;
+  picture.channels = size.channels <= 2 ? 1 : 3;
+  if (picture.had_alpha) lay_over_white(picture.pixels, static_cast<std::size_t>(picture.channels));
+  return picture;
+}
+
+Picture read_png(const std::filesystem::path& path) {
+  return decode_png(read_file(path, kMaxFile), path.string());
+}
+
+std::vector<std::byte> encode_png(const Picture& picture) {
+  CNNC_CHECK(picture.channels == 1 || picture.channels == 3, "{} channels", picture.channels);
+  CNNC_CHECK(picture.height > 0 && picture.width > 0, "{}x{} pixels", picture.height,
+             picture.width);
+  std::vector<std::byte> bytes;
+  Writer writer(bytes);
+  CNNC_CHECK(writer.info != nullptr, "no memory to encode a PNG");
+  // libpng writes from the rows only, whatever its signature says.
+  auto rows = rows_of(const_cast<std::uint8_t*>(picture.pixels.data()), picture.height,
+                      picture.width * picture.channels);
+  if (!write_rows(writer.png, writer.info, picture, rows.data())) {
+    CNNC_CHECK(false, "cannot encode a PNG: {}", writer.session.message.data());
+  }
+  return bytes;
+}
+
+void write_png(const std::filesystem::path& path, const Picture& picture) {
+  const auto bytes = encode_png(picture);
+  const std::span<const std::byte> part = bytes;
+  write_file(path, std::span(&part, 1));
+}
+
+}  // namespace cnnc
