@@ -159,9 +159,10 @@ void bits_step(const Step& step, Machine& machine) {
 
 template <class T>
 Scalar read_as(const MemoryView& memory, std::int64_t offset) {
-  T value;
+  // A byte that was never stored need not be a valid bool.
+  std::conditional_t<std::is_same_v<T, bool>, std::uint8_t, T> value;
   std::memcpy(&value, memory.data + offset * static_cast<std::int64_t>(sizeof(T)), sizeof(T));
-  return scalar(value);
+  return scalar(static_cast<T>(value));
 }
 
 template <class T>

@@ -1,5 +1,6 @@
 #include "ir/loop.h"
 
+#include <algorithm>
 #include <array>
 
 namespace cnnc {
@@ -24,6 +25,28 @@ std::optional<BufferId> Program::find(std::string_view wanted) const {
   for (std::size_t i = 0; i < buffers.size(); ++i)
     if (buffers[i].name == wanted) return static_cast<BufferId>(i);
   return std::nullopt;
+}
+
+std::optional<std::int64_t> constant_extent(const For& loop) {
+  // expr == base + offset; an empty base stands for 0.
+  struct Offset {
+    Expr base;
+    std::int64_t offset;
+  };
+  const auto split = [](const Expr& expr) -> Offset {
+    if (const auto value = expr.constant()) return {Expr(), *value};
+    const auto* sum = expr.as<Binary>();
+    if (sum != nullptr && sum->op == BinaryOp::add)
+      if (const auto value = sum->b.constant()) return {sum->a, *value};
+    return {expr, 0};
+  };
+  const auto begin = split(loop.begin);
+  const auto end = split(loop.end);
+  const bool both = begin.base && end.base;
+  std::int64_t extent = 0;
+  if (both ? !same(begin.base, end.base) : begin.base || end.base) return std::nullopt;
+  if (__builtin_sub_overflow(end.offset, begin.offset, &extent)) return std::nullopt;
+  return std::max<std::int64_t>(extent, 0);
 }
 
 void walk(const Block& block, const std::function<void(const Stmt&)>& visit) {

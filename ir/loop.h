@@ -104,6 +104,9 @@ struct Program {
   std::optional<BufferId> find(std::string_view name) const;
 };
 
+/// end - begin where the bounds' form shows that it is constant: 16 for `x*16 .. x*16 + 16`. Never negative.
+std::optional<std::int64_t> constant_extent(const For& loop);
+
 /// Calls `visit` on every statement of `block`, parents first.
 void walk(const Block& block, const std::function<void(const Stmt&)>& visit);
 /// Calls `visit` on every top-level expression (bound, index, value, condition) of every statement of `block`.

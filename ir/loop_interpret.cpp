@@ -1,0 +1,243 @@
+// Runs loop IR one statement at a time: the oracle for every later stage. Slow, but every access is
+// checked.
+#include <algorithm>
+#include <memory>
+
+#include "ir/evaluate.h"
+#include "ir/loop.h"
+
+namespace cnnc {
+namespace {
+
+// All memory of a program together; more is refused before anything is allocated.
+constexpr std::int64_t kMaxBytes = std::int64_t{1} << 34;
+
+std::int64_t bytes_of(const Buffer& buffer) {
+  const auto count = checked_element_count(buffer.type.dims, -1, kMaxElements);
+  if (!count)
+    fail("buffer {}: {} is no shape of a buffer", buffer.name, to_string(buffer.type.dims));
+  return *count * static_cast<std::int64_t>(size_of(buffer.type.scalar));
+}
+
+// What is undefined until stored: NaN or -1, so that its use shows. A bool has no such value.
+void poison(const MemoryView& memory, std::int64_t bytes) {
+  std::fill_n(memory.data, bytes,
+              memory.type == ScalarType::boolean ? std::byte{1} : std::byte{0xFF});
+}
+
+// The buffers' memory. Views and buffers that were planned into one arena share theirs.
+class Storage {
+ public:
+  Storage(const Program& program, std::map<std::string, Tensor>& given)
+      : program_(program), views_(program.buffers.size()) {
+    std::int64_t total = 0;
+    for (const auto& buffer : program.buffers) {
+      const auto bytes = bytes_of(buffer);
+      if (planned(buffer) && buffer.offset > kMaxBytes - bytes)
+        fail("buffer {}: its offset {} is too large", buffer.name, buffer.offset);
+      if (planned(buffer)) {
+        auto& size = buffer.memory == Memory::arena ? arena_size_ : thread_size_;
+        size = std::max(size, buffer.offset + bytes);
+      } else if (!buffer.view_of) {
+        total += bytes;
+      }
+    }
+    if (total + arena_size_ + thread_size_ > kMaxBytes)
+      fail("program {} needs more than {} bytes of memory", program.name, kMaxBytes);
+    arena_.resize(static_cast<std::size_t>(arena_size_));
+    thread_.resize(static_cast<std::size_t>(thread_size_));
+    for (std::size_t i = 0; i < views_.size(); ++i)
+      if (!program.buffers[i].view_of) views_[i] = place(program.buffers[i], given);
+    for (std::size_t i = 0; i < views_.size(); ++i) {
+      const auto& buffer = program.buffers[i];
+      if (!buffer.view_of) continue;
+      views_[i] = {buffer.name, buffer.type.scalar, buffer.type.dims,
+                   views_.at(static_cast<std::size_t>(*buffer.view_of)).data};
+    }
+  }
+
+  std::span<const MemoryView> views() const { return views_; }
+  const MemoryView& view(BufferId id) const { return views_.at(static_cast<std::size_t>(id)); }
+  /// A kernel finds nothing in scratch memory that an earlier one left there.
+  void forget_scratch() {
+    for (std::size_t i = 0; i < views_.size(); ++i)
+      if (program_.buffers[i].memory == Memory::thread)
+        poison(views_[i], bytes_of(program_.buffers[i]));
+  }
+  void forget(BufferId id) {
+    if (!program_.buffer(id).view_of) poison(view(id), bytes_of(program_.buffer(id)));
+  }
+
+ private:
+  static bool planned(const Buffer& buffer) {
+    return buffer.offset >= 0 && !buffer.view_of &&
+           (buffer.memory == Memory::arena || buffer.memory == Memory::thread);
+  }
+
+  MemoryView place(const Buffer& buffer, std::map<std::string, Tensor>& given) {
+    MemoryView view{buffer.name, buffer.type.scalar, buffer.type.dims, nullptr};
+    if (planned(buffer)) {
+      view.data = (buffer.memory == Memory::arena ? arena_ : thread_).data() + buffer.offset;
+    } else if (buffer.memory == Memory::input || buffer.memory == Memory::state ||
+               buffer.memory == Memory::output) {
+      view.data = callers(buffer, given).bytes().data();
+    } else {
+      owned_.push_back(std::make_unique<Tensor>(
+          buffer.memory == Memory::constant ? buffer.data : Tensor(buffer.type)));
+      view.data = owned_.back()->bytes().data();
+    }
+    return view;
+  }
+
+  static Tensor& callers(const Buffer& buffer, std::map<std::string, Tensor>& given) {
+    auto found = given.find(buffer.name);
+    if (found == given.end()) {
+      if (buffer.memory != Memory::output)
+        fail("{} {} is missing", name_of(buffer.memory), buffer.name);
+      found = given.emplace(buffer.name, Tensor(buffer.type)).first;
+    }
+    if (found->second.type() != buffer.type)
+      fail("{} {} must be {}, not {}", name_of(buffer.memory), buffer.name, to_string(buffer.type),
+           to_string(found->second.type()));
+    return found->second;
+  }
+
+  const Program& program_;
+  std::vector<MemoryView> views_;
+  std::int64_t arena_size_ = 0, thread_size_ = 0;
+  std::vector<std::byte> arena_, thread_;
+  std::vector<std::unique_ptr<Tensor>> owned_;
+};
+
+// A kernel's statements with their expressions compiled and their variables in slots.
+struct Step;
+using Steps = std::vector<Step>;
+
+struct LoopStep {
+  std::size_t slot;
+  CompiledExpr begin, end;
+  Steps body;
+};
+struct StoreStep {
+  BufferId buffer;
+  std::vector<CompiledExpr> index;
+  std::optional<std::size_t> old;  // where an accumulation finds the element's value
+  CompiledExpr value;
+};
+struct LetStep {
+  std::size_t slot;
+  CompiledExpr value;
+};
+struct AllocStep {
+  BufferId buffer;
+};
+struct IfStep {
+  CompiledExpr condition;
+  Steps then_body, else_body;
+};
+struct Step {
+  std::variant<LoopStep, StoreStep, LetStep, AllocStep, IfStep> value;
+};
+
+class StepCompiler {
+ public:
+  Steps compile(const Block& block) {
+    Steps steps;
+    steps.reserve(block.size());
+    for (const auto& stmt : block)
+      steps.push_back({std::visit([&](const auto& node) { return step(node); }, stmt.value)});
+    return steps;
+  }
+  std::size_t variables() const { return slots_.size(); }
+
+ private:
+  using AnyStep = decltype(Step::value);
+
+  CompiledExpr compile(const Expr& expr) { return {expr, slots_}; }
+  std::vector<CompiledExpr> compile(const std::vector<Expr>& exprs) {
+    std::vector<CompiledExpr> result;
+    for (const auto& expr : exprs) result.push_back(compile(expr));
+    return result;
+  }
+
+  AnyStep step(const For& loop) {
+    return LoopStep{slots_.slot(loop.var), compile(loop.begin), compile(loop.end),
+                    compile(loop.body)};
+  }
+  AnyStep step(const Store& store) {
+    return StoreStep{store.buffer, compile(store.index), {}, compile(store.value)};
+  }
+  AnyStep step(const Accumulate& store) {
+    const auto op = store.op == Reduction::add   ? BinaryOp::add
+                    : store.op == Reduction::max ? BinaryOp::max
+                                                 : BinaryOp::min;
+    const auto old = make_var("old", store.value.type());
+    return StoreStep{store.buffer, compile(store.index), slots_.slot(old),
+                     compile(binary(op, old, store.value))};
+  }
+  AnyStep step(const Let& let) { return LetStep{slots_.slot(let.var), compile(let.value)}; }
+  AnyStep step(const Alloc& alloc) { return AllocStep{alloc.buffer}; }
+  AnyStep step(const If& branch) {
+    return IfStep{compile(branch.condition), compile(branch.then_body), compile(branch.else_body)};
+  }
+
+  VariableSlots slots_;
+};
+
+class Runner {
+ public:
+  Runner(Storage& storage, std::size_t variables) : storage_(storage), variables_(variables) {}
+
+  void run(Steps& steps) {
+    for (auto& step : steps) std::visit([&](auto& it) { run(it); }, step.value);
+  }
+
+ private:
+  Scalar value(CompiledExpr& expr) { return expr(variables_, storage_.views()); }
+
+  void run(LoopStep& loop) {
+    const auto end = value(loop.end).integer;
+    for (auto i = value(loop.begin).integer; i < end; ++i) {
+      variables_[loop.slot].integer = i;
+      run(loop.body);
+    }
+  }
+  void run(StoreStep& store) {
+    index_.clear();
+    for (auto& index : store.index) index_.push_back(value(index).integer);
+    const auto& memory = storage_.view(store.buffer);
+    const auto offset = checked_offset(memory, index_);
+    if (store.old) variables_[*store.old] = read(memory, offset);
+    write(memory, offset, value(store.value));
+  }
+  void run(LetStep& let) { variables_[let.slot] = value(let.value); }
+  void run(AllocStep& alloc) { storage_.forget(alloc.buffer); }
+  void run(IfStep& branch) {
+    run(value(branch.condition).integer != 0 ? branch.then_body : branch.else_body);
+  }
+
+  Storage& storage_;
+  std::vector<Scalar> variables_;
+  std::vector<std::int64_t> index_;
+};
+
+}  // namespace
+
+void interpret(const Program& program, std::map<std::string, Tensor>& buffers) {
+  // A text that a person wrote may be wrong in ways that the checks of accesses do not see.
+  if (const auto errors = verify_errors(program); !errors.empty())
+    fail("program {}: {}", program.name, errors.front());
+  Storage storage(program, buffers);
+  for (const auto& kernel : program.kernels) {
+    StepCompiler compiler;
+    auto steps = compiler.compile(kernel.body);
+    storage.forget_scratch();
+    try {
+      Runner(storage, compiler.variables()).run(steps);
+    } catch (const Error& error) {
+      fail("kernel {}: {}", kernel.name, error.what());
+    }
+  }
+}
+
+}  // namespace cnnc

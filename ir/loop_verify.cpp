@@ -1,0 +1,259 @@
+// What every program must satisfy, whichever pass made it.
+#include <algorithm>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "ir/arithmetic.h"
+#include "ir/expr_text.h"
+#include "ir/loop.h"
+
+namespace cnnc {
+namespace {
+
+constexpr std::size_t kMostErrors = 50;
+
+bool is_local(const Buffer& buffer) {
+  return buffer.memory == Memory::stack || buffer.memory == Memory::reg;
+}
+
+class Verifier {
+ public:
+  explicit Verifier(const Program& program) : program_(program) {}
+
+  std::vector<std::string> run() {
+    buffers();
+    std::unordered_set<std::string> names;
+    for (const auto& kernel : program_.kernels) {
+      where_ = fmt::format("kernel {}: ", kernel.name);
+      if (!names.insert(kernel.name).second) complain("there are two kernels of this name");
+      block(kernel.body);
+    }
+    return std::move(errors_);
+  }
+
+ private:
+  template <class... Args>
+  void complain(fmt::format_string<Args...> format, Args&&... args) {
+    if (errors_.size() < kMostErrors)
+      errors_.push_back(where_ + fmt::format(format, std::forward<Args>(args)...));
+  }
+
+  bool exists(BufferId id) const {
+    return id >= 0 && static_cast<std::size_t>(id) < program_.buffers.size();
+  }
+
+  void buffers() {
+    std::unordered_set<std::string> names;
+    for (const auto& it : program_.buffers) {
+      where_ = fmt::format("buffer {}: ", it.name);
+      if (!is_local(it) && !names.insert(it.name).second) complain("there are two of this name");
+      if (!checked_element_count(it.type.dims, -1, kMaxElements))
+        complain("{} is no shape of a buffer", to_string(it.type.dims));
+      if (it.memory == Memory::constant && it.data.type() != it.type)
+        complain("its data are {}", to_string(it.data.type()));
+      if (it.view_of) view(it);
+    }
+  }
+
+  void view(const Buffer& it) {
+    if (!exists(*it.view_of)) return complain("view of a buffer that is not there");
+    const auto& target = program_.buffer(*it.view_of);
+    if (target.view_of) complain("view of the view {}", target.name);
+    if (target.type.scalar != it.type.scalar ||
+        element_count(target.type.dims, 1) != element_count(it.type.dims, 1))
+      complain("{} cannot view {} {}", to_string(it.type), target.name, to_string(target.type));
+    if (is_local(target) != is_local(it))
+      complain("{} memory cannot view {} memory", name_of(it.memory), name_of(target.memory));
+  }
+
+  // Statements.
+
+  void block(const Block& block) {
+    std::vector<Var> bound;
+    std::vector<BufferId> allocated;
+    for (const auto& stmt : block) {
+      std::visit([&](const auto& node) { check(node); }, stmt.value);
+      if (const auto* let = stmt.as<Let>(); let != nullptr && bind(let->var, false))
+        bound.push_back(let->var);
+      if (const auto* alloc = stmt.as<Alloc>(); alloc != nullptr && allocate(alloc->buffer))
+        allocated.push_back(alloc->buffer);
+    }
+    for (const auto& var : bound) variables_.erase(var);
+    for (const auto id : allocated) allocated_.erase(id);
+  }
+
+  // Whether a variable may stand in a register buffer's index: a loop's with constant extent does.
+  bool bind(const Var& var, bool in_register_index) {
+    if (variables_.try_emplace(var, in_register_index).second) return true;
+    complain("variable {} is bound again", var->name);
+    return false;
+  }
+
+  bool allocate(BufferId id) {
+    if (!exists(id)) {
+      complain("alloc of a buffer that is not there");
+      return false;
+    }
+    const auto& it = program_.buffer(id);
+    if (!is_local(it)) complain("alloc of {}, which is {} memory", it.name, name_of(it.memory));
+    if (it.view_of && !allocated_.contains(*it.view_of))
+      complain("{} views a buffer that is not in scope", it.name);
+    if (allocated_.insert(id).second) return true;
+    complain("{} is allocated again", it.name);
+    return false;
+  }
+
+  void check(const For& loop) {
+    if (loop.var->type != ScalarType::i64)
+      complain("loop variable {} is {}", loop.var->name, name_of(loop.var->type));
+    typed(loop.begin, ScalarType::i64, "a loop's bound");
+    typed(loop.end, ScalarType::i64, "a loop's bound");
+    const auto extent = loop.begin && loop.end ? constant_extent(loop) : std::nullopt;
+    if (in_vector_) complain("loop {} is inside of a vector loop", loop.var->name);
+    if (loop.kind == LoopKind::parallel && loops_ > 0)
+      complain("parallel loop {} is inside of another loop", loop.var->name);
+    if (loop.kind == LoopKind::vector && !extent)
+      complain("vector loop {} has no constant extent", loop.var->name);
+    const bool outside = in_vector_;
+    in_vector_ = in_vector_ || loop.kind == LoopKind::vector;
+    ++loops_;
+    const bool bound = bind(loop.var, extent.has_value());
+    block(loop.body);
+    if (bound) variables_.erase(loop.var);
+    --loops_;
+    in_vector_ = outside;
+  }
+
+  void check(const Store& store) { write(store.buffer, store.index, store.value); }
+  void check(const Accumulate& store) {
+    write(store.buffer, store.index, store.value);
+    if (exists(store.buffer) && program_.buffer(store.buffer).type.scalar == ScalarType::boolean)
+      complain("accumulation in bools");
+  }
+  void check(const Let& let) { typed(let.value, let.var->type, "the value of a let"); }
+  void check(const Alloc&) {}
+  void check(const If& branch) {
+    typed(branch.condition, ScalarType::boolean, "a condition");
+    block(branch.then_body);
+    block(branch.else_body);
+  }
+
+  void write(BufferId id, const std::vector<Expr>& index, const Expr& value) {
+    access(id, index);
+    for (const auto& it : index) typed(it, ScalarType::i64, "an index");
+    if (!exists(id)) return;
+    const auto& it = program_.buffer(id);
+    typed(value, it.type.scalar, fmt::format("what is stored to {}", it.name));
+    const auto memory =
+        exists(program_.storage(id)) ? program_.buffer(program_.storage(id)).memory : it.memory;
+    for (const auto written : {memory, it.memory})
+      if (written == Memory::input || written == Memory::constant)
+        return complain("{} is {} memory and cannot be written", it.name, name_of(written));
+  }
+
+  // Expressions.
+
+  void typed(const Expr& expr, ScalarType type, std::string_view what) {
+    if (!expr) return complain("{} is empty", what);
+    if (expr.type() != type)
+      complain("{} must be {}, but {} is {}", what, name_of(type), text(expr),
+               name_of(expr.type()));
+    walk(expr, [&](const Expr& node) {
+      std::visit([&](const auto& it) { check(node, it); }, node.node().value);
+    });
+  }
+
+  void check(const Expr&, const Const&) {}
+  void check(const Expr&, const Var& var) {
+    if (!variables_.contains(var)) complain("variable {} is not in scope", var->name);
+  }
+  void check(const Expr& expr, const Load& node) {
+    access(node.buffer, node.index);
+    for (const auto& it : node.index)
+      if (it.type() != ScalarType::i64) complain("index {} is {}", text(it), name_of(it.type()));
+    if (exists(node.buffer)) agree(expr, program_.buffer(node.buffer).type.scalar == expr.type());
+  }
+  void check(const Expr& expr, const Unary& node) {
+    agree(expr, accepts(node.op, node.x.type()) && expr.type() == node.x.type());
+  }
+  void check(const Expr& expr, const Binary& node) {
+    const auto type = node.a.type();
+    agree(expr, node.b.type() == type && accepts(node.op, type) &&
+                    expr.type() == (is_comparison(node.op) ? ScalarType::boolean : type));
+  }
+  void check(const Expr& expr, const Fma& node) {
+    agree(expr, is_float(expr.type()) && node.a.type() == expr.type() &&
+                    node.b.type() == expr.type() && node.c.type() == expr.type());
+  }
+  void check(const Expr& expr, const Select& node) {
+    agree(expr, node.condition.type() == ScalarType::boolean && node.a.type() == expr.type() &&
+                    node.b.type() == expr.type());
+  }
+  void check(const Expr& expr, const Cast& node) {
+    agree(expr, !node.bits ||
+                    (size_of(expr.type()) == size_of(node.x.type()) && size_of(expr.type()) >= 4));
+  }
+
+  void agree(const Expr& expr, bool types_agree) {
+    if (!types_agree) complain("types do not agree in {} ({})", text(expr), name_of(expr.type()));
+  }
+
+  void access(BufferId id, const std::vector<Expr>& index) {
+    if (!exists(id)) return complain("access to a buffer that is not there");
+    const auto& it = program_.buffer(id);
+    if (it.type.dims.size() != index.size())
+      complain("{} indices for {} {}", index.size(), it.name, to_string(it.type));
+    if (is_local(it) && !allocated_.contains(id)) complain("{} is not allocated here", it.name);
+    if (it.memory != Memory::reg) return;
+    for (const auto& one : index)
+      if (one && !may_index_register(one))
+        complain("{} cannot index register buffer {}: it is not constant after unrolling",
+                 text(one), it.name);
+  }
+
+  bool may_index_register(const Expr& index) const {
+    bool constant = true;
+    walk(index, [&](const Expr& node) {
+      if (node.as<Load>() != nullptr) constant = false;
+      if (const auto* var = node.as<Var>()) {
+        const auto found = variables_.find(*var);
+        constant = constant && (found == variables_.end() || found->second);
+      }
+    });
+    return constant;
+  }
+
+  std::string text(const Expr& expr) const {
+    std::string result;
+    append_expr(result, expr,
+                {[](const Var& var) { return std::string_view(var->name); },
+                 [&](BufferId id) {
+                   return exists(id) ? std::string_view(program_.buffer(id).name)
+                                     : "<no such buffer>";
+                 }});
+    return result;
+  }
+
+  const Program& program_;
+  std::string where_;
+  std::vector<std::string> errors_;
+  std::unordered_map<Var, bool> variables_;  // in scope, and whether each may index registers
+  std::unordered_set<BufferId> allocated_;   // in scope
+  bool in_vector_ = false;
+  int loops_ = 0;
+};
+
+}  // namespace
+
+std::vector<std::string> verify_errors(const Program& program) { return Verifier(program).run(); }
+
+void verify(const Program& program, std::string_view stage) {
+  const auto errors = verify_errors(program);
+  if (errors.empty()) return;
+  std::string text = fmt::format("after {}, program {} is broken:", stage, program.name);
+  for (std::size_t i = 0; i < std::min<std::size_t>(errors.size(), 10); ++i)
+    text += "\n  " + errors[i];
+  throw InternalError(text);
+}
+
+}  // namespace cnnc
