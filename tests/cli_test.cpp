@@ -1,0 +1,122 @@
+// The tool as a process: help, lists, wrong usage.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "tests/process.h"
+#include "tests/tiny_data.h"
+
+namespace cnnc::testing {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::StartsWith;
+
+/// A test's name, what is given and what the message must say.
+struct Usage {
+  std::string name;
+  std::vector<std::string> arguments;
+  std::string message;
+};
+void PrintTo(const Usage& usage, std::ostream* stream) { *stream << usage.name; }
+
+class WrongUsage : public ::testing::TestWithParam<Usage> {};
+
+TEST_P(WrongUsage, exits_with_2_and_one_line) {
+  const TempFolder folder;
+  write_tiny(folder.path());
+  const Outcome outcome = run_tool(folder.path(), GetParam().arguments);
+  EXPECT_EQ(outcome.code, 2) << outcome;
+  EXPECT_THAT(outcome.out, IsEmpty());
+  EXPECT_THAT(outcome.err, StartsWith("cnnc: "));
+  EXPECT_THAT(outcome.err, HasSubstr(GetParam().message));
+  EXPECT_EQ(std::ranges::count(outcome.err, '\n'), 1) << outcome;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    flags, WrongUsage,
+    ::testing::Values(
+        Usage{"nothing", {}, "no model given"},
+        Usage{"unknown_flag", {"tiny.model", "--trian"}, "--trian"},
+        Usage{"two_models", {"tiny.model", "other.model"}, "other.model"},
+        Usage{"train_and_eval", {"tiny.model", "--train", "--eval"}, "contradict"},
+        Usage{"eval_and_predict", {"tiny.model", "--eval", "--predict", "1"}, "contradict"},
+        Usage{"train_and_emit", {"tiny.model", "--train", "--emit", "graph"}, "contradict"},
+        Usage{"epochs_alone", {"tiny.model", "--epochs", "3"}, "--epochs needs --train"},
+        Usage{"kernel_alone", {"tiny.model", "--kernel", "x"}, "--kernel needs --emit"},
+        Usage{"weights_to_train",
+              {"tiny.model", "--train", "--weights", "w"},
+              "--weights needs --eval or --predict"},
+        Usage{"output_of_eval", {"tiny.model", "--eval", "-o", "w"}, "-o needs --train or --emit"},
+        Usage{"init_to_eval", {"tiny.model", "--eval", "--init", "w"}, "--init needs --train"},
+        Usage{"no_epochs", {"tiny.model", "--train", "--epochs", "0"}, "from 1"},
+        Usage{"negative_steps", {"tiny.model", "--train", "--steps", "-1"}, "from 1"},
+        Usage{"batch_not_a_number", {"tiny.model", "--train", "--batch", "many"}, "many"},
+        Usage{"batch_too_large",
+              {"tiny.model", "--train", "--batch", "99999999999999999999"},
+              "65536"},
+        Usage{"zero_learning_rate", {"tiny.model", "--train", "--lr", "0"}, "greater than zero"},
+        Usage{"learning_rate_nan", {"tiny.model", "--train", "--lr", "nan"}, "nan"},
+        Usage{"no_threads", {"tiny.model", "--train", "--threads", "0"}, "from 1"},
+        Usage{"precision", {"tiny.model", "--train", "--precision", "f16"}, "f32, f64"},
+        Usage{"no_value", {"tiny.model", "--train", "--epochs"}, "--epochs"},
+        Usage{"twice", {"tiny.model", "--train", "--lr", "1", "--lr", "2"}, "--lr"},
+        Usage{"stage", {"tiny.model", "--emit", "grpah"}, "unknown stage grpah"},
+        Usage{"kernel_of_model", {"tiny.model", "--emit", "model", "--kernel", "x"}, "--kernel"},
+        Usage{"target", {"tiny.model", "--emit", "graph", "--target", "x86-64-v9"}, "x86-64-v"},
+        Usage{"pass", {"tiny.model", "--emit", "graph", "--skip", "nonsense"}, "nonsense"},
+        Usage{"list_with_model", {"tiny.model", "--list-ops"}, "--list-ops takes no model"}),
+    kRowName);
+
+TEST(Tool, help_names_every_flag_and_shows_examples) {
+  const TempFolder folder;
+  const Outcome outcome = run_tool(folder.path(), {"--help"});
+  EXPECT_EQ(outcome.code, 0);
+  for (const char* flag :
+       {"--train",     "--epochs",      "--steps",       "--batch",      "--lr",
+        "--seed",      "--threads",     "--precision",   "--no-shuffle", "--init",
+        "-o",          "--metrics",     "--eval",        "--weights",    "--predict",
+        "--show-data", "--emit",        "--for",         "--kernel",     "--version",
+        "--list-ops",  "--list-layers", "--list-passes", "--data",       "Examples",
+        "Exit codes"}) {
+    EXPECT_THAT(outcome.out, HasSubstr(flag));
+  }
+}
+
+TEST(Tool, version_is_a_name_and_a_number) {
+  const TempFolder folder;
+  EXPECT_THAT(run_tool(folder.path(), {"--version"}).out,
+              ::testing::MatchesRegex("cnnc [0-9]+\\.[0-9]+\\.[0-9]+\n"));
+}
+
+TEST(Tool, lists_ops_layers_and_passes) {
+  const TempFolder folder;
+  EXPECT_THAT(run_tool(folder.path(), {"--list-ops"}).out, HasSubstr("conv2d"));
+  EXPECT_THAT(run_tool(folder.path(), {"--list-layers"}).out, HasSubstr("maxpool"));
+  EXPECT_THAT(run_tool(folder.path(), {"--list-passes"}).out, HasSubstr("differentiate"));
+}
+
+TEST(Tool, summary_of_the_classic_network_states_its_cost) {
+  const TempFolder folder;
+  const Outcome outcome = run_tool(folder.path(), {CNNC_SOURCE_DIR "/examples/mnist.model"});
+  EXPECT_EQ(outcome.code, 0) << outcome;
+  EXPECT_THAT(outcome.out, HasSubstr("conv(64, 3x3, pad=1)"));
+  EXPECT_THAT(outcome.out, HasSubstr("14x14x64"));
+  EXPECT_THAT(outcome.out, HasSubstr("421,642"));
+  EXPECT_THAT(outcome.out, HasSubstr("8.482"));
+}
+
+TEST(Tool, emitted_model_is_the_canonical_text) {
+  const TempFolder folder;
+  write_tiny(folder.path());
+  const Outcome first =
+      run_tool(folder.path(), {"tiny.model", "--emit", "model", "-o", "again.model"});
+  EXPECT_EQ(first.code, 0) << first;
+  const Outcome second = run_tool(folder.path(), {"again.model", "--emit", "model"});
+  EXPECT_EQ(second.out, read_text(folder / "again.model"));
+}
+
+}  // namespace
+}  // namespace cnnc::testing
