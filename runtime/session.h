@@ -20,12 +20,12 @@
 namespace cnnc {
 
 struct SessionOptions {
-  std::optional<std::int64_t> batch;  // most images a training step; nothing: the model's
-  ScalarType real = ScalarType::f32;  // f32 or f64: of weights and arithmetic
-  int threads = 0;                    // 0: all usable cores
-  std::uint64_t seed = 1;             // of initial weights and of dropout
-  std::optional<Target> target;       // nothing: this machine
-  std::vector<std::string> skip;      // passes left out
+  std::optional<std::int64_t> batch = {};  // most images a training step; nothing: the model's
+  ScalarType real = ScalarType::f32;       // f32 or f64: of weights and arithmetic
+  int threads = 0;                         // 0: all usable cores
+  std::uint64_t seed = 1;                  // of initial weights and of dropout
+  std::optional<Target> target = {};       // nothing: this machine
+  std::vector<std::string> skip = {};      // passes left out
 };
 
 /// Images with their labels, as rows of a batch.

@@ -13,11 +13,11 @@
 namespace cnnc {
 
 struct TrainOptions {
-  std::optional<std::int64_t> epochs;  // nothing: the model's
+  std::optional<std::int64_t> epochs = {};  // nothing: the model's
   std::optional<std::int64_t>
       steps;  // stop after so many in all; the schedule stays that of whole epochs
-  std::optional<double> learning_rate;  // nothing: the optimizer's lr
-  bool shuffle = true;                  // a new order each epoch, keyed by (session's seed, epoch)
+  std::optional<double> learning_rate = {};  // nothing: the optimizer's lr
+  bool shuffle = true;  // a new order each epoch, keyed by (session's seed, epoch)
 };
 
 /// What an epoch is made of, known beforehand.
@@ -41,21 +41,21 @@ struct StepReport {
 struct EpochReport {
   std::int64_t epoch = 0, step = 0;  // step: the last one's number
   double loss = 0, accuracy = 0;     // means over the images of this epoch as they were trained on
-  std::optional<Evaluation> test;    // where there is a test set
-  double images_per_second = 0;      // over the training steps alone
-  double seconds = 0;                // of the whole epoch, test included
+  std::optional<Evaluation> test = {};  // where there is a test set
+  double images_per_second = 0;         // over the training steps alone
+  double seconds = 0;                   // of the whole epoch, test included
 };
 
 struct TrainCallbacks {
-  std::function<void(const StepReport&)> step;
-  std::function<void(const EpochReport&)> epoch;
-  std::function<bool()> stop;  // asked after every step; true: finish now
+  std::function<void(const StepReport&)> step = {};
+  std::function<void(const EpochReport&)> epoch = {};
+  std::function<bool()> stop = {};  // asked after every step; true: finish now
 };
 
 struct TrainResult {
   std::int64_t steps = 0;
-  bool stopped = false;            // by TrainCallbacks::stop
-  std::optional<Evaluation> test;  // of the last epoch
+  bool stopped = false;                 // by TrainCallbacks::stop
+  std::optional<Evaluation> test = {};  // of the last epoch
 };
 
 /// Thrown where the loss of a step is NaN or infinite. The session's weights are spoilt then.
