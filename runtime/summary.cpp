@@ -5,6 +5,9 @@
 #include <span>
 #include <vector>
 
+#include "ir/target.h"
+#include "passes/differentiate.h"
+
 namespace cnnc {
 namespace {
 
@@ -161,7 +164,13 @@ std::string summary(const Model& model, const Language& language) {
   text += fmt::format(
       "weights {}; results of all layers {} an image (f32); FLOP count a multiply-add as two\n",
       megabytes(4 * parameters), megabytes(4 * activations));
-  if (model.train) text += training_line(model, language);
+  if (model.train) {
+    const ModelGraph training = build_graph(model, language, Mode::train, 1, ScalarType::f32);
+    text += training_line(model, language);
+    text += fmt::format("one image costs {} MFLOP forward, {} to train\n",
+                        mflop(graph_flops(forward.graph)),
+                        mflop(graph_flops(differentiate_graph(training.graph, Target{}))));
+  }
   return text;
 }
 
