@@ -12,6 +12,8 @@
 #include <compare>
 #include <cstdint>
 #include <map>
+#include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -45,12 +47,15 @@ struct Output {
   Value value;
 };
 
-/// The update rule that differentiate applies: a row of the optimizer table with its arguments. Absent in inference graphs.
+struct OptimizerDef;
+
+/// The update rule that apply_optimizer applies: a row of the optimizer table with its arguments. Absent in inference graphs.
 struct OptimizerSpec {
   std::string name;
   Attributes arguments;
+  std::shared_ptr<const OptimizerDef> definition = nullptr;   // not printed; null in a graph that was read: then the standard language's
 
-  bool operator==(const OptimizerSpec&) const = default;
+  bool operator==(const OptimizerSpec& other) const { return name == other.name && arguments == other.arguments; }
 };
 
 struct Graph {

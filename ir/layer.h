@@ -36,7 +36,7 @@ struct ArgumentDef {
   std::string name;
   ArgumentKind kind = ArgumentKind::integer;
   std::string description;
-  std::optional<AttributeValue> fallback;   // nothing: required
+  std::optional<AttributeValue> fallback = std::nullopt;   // nothing: required
   double low = 0, high = 1e9;               // allowed range of numbers, ends included
   bool low_open = false, high_open = false; // ... or excluded
   bool positional = false;
@@ -101,7 +101,8 @@ struct OptimizerDef {
   std::string name;
   std::string description;
   std::vector<ArgumentDef> arguments;
-  std::vector<std::string> states;                                      // suffixes: conv1.weight.momentum
+  /// Suffixes (conv1.weight.momentum) of those that these arguments need. Throws Error where the arguments contradict each other.
+  std::function<std::vector<std::string>(const Attributes& arguments)> states;
   std::function<Value(OptimizerContext&)> update;                       // the parameter's new value
 };
 

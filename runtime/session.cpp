@@ -112,7 +112,8 @@ struct Session::State {
 
   void write_training() {
     for (const auto& [name, tensor] : host) write(*training, name, tensor);
-    for (const auto& suffix : language.optimizers.at(model.train->optimizer.name)->states) {
+    const Choice& optimizer = model.train->optimizer;
+    for (const auto& suffix : language.optimizers.at(optimizer.name)->states(optimizer.arguments)) {
       for (const auto& parameter : parameters) {
         const std::string name = parameter.name + "." + suffix;
         if (parameter.trained && training->has(name))

@@ -1,0 +1,18 @@
+// flatten: height x width x channels in one row, in that order.
+#include "ir/layer.h"
+
+namespace cnnc {
+
+LayerDef flatten_layer() {
+  LayerDef layer;
+  layer.name = "flatten";
+  layer.description = "all values of a sample in one row";
+  layer.build = [](LayerContext& context) {
+    const Dims& dims = context.type().dims;
+    const Dims sample(dims.begin() + 1, dims.end());
+    return context.builder.reshape(context.inputs[0], {dims[0], element_count(sample, 1)});
+  };
+  return layer;
+}
+
+}  // namespace cnnc

@@ -1,0 +1,16 @@
+// relu: max(x, 0).
+#include "ir/layer.h"
+
+namespace cnnc {
+
+LayerDef relu_layer() {
+  LayerDef layer;
+  layer.name = "relu";
+  layer.description = "x where positive, otherwise 0";
+  layer.build = [](LayerContext& context) {
+    return context.builder.op("relu", {context.inputs[0]});
+  };
+  return layer;
+}
+
+}  // namespace cnnc

@@ -1,0 +1,17 @@
+// softmax: exp(log_softmax(x)), so that a loss that takes the logarithm again is left with
+// log_softmax, which is exact where softmax underflows.
+#include "ir/layer.h"
+
+namespace cnnc {
+
+LayerDef softmax_layer() {
+  LayerDef layer;
+  layer.name = "softmax";
+  layer.description = "probabilities along the channels";
+  layer.build = [](LayerContext& context) {
+    return context.builder.op("exp", {context.builder.op("log_softmax", {context.inputs[0]})});
+  };
+  return layer;
+}
+
+}  // namespace cnnc

@@ -1,0 +1,45 @@
+// cross_entropy: the mean over the call's rows of -log(prediction[label]), for predictions that are
+// probabilities (softmax).
+#include "ir/layer.h"
+#include "ir/ops/window.h"
+
+namespace cnnc {
+namespace {
+
+/// The class of the first greatest prediction of each row, i32[B]: a max pool over the row knows
+/// it.
+Value first_greatest(Builder& builder, Value prediction) {
+  const Dims dims = builder.type(prediction).dims;
+  const Dims row{1, dims[1]};
+  const Value image = builder.reshape(prediction, {dims[0], 1, dims[1], 1});
+  const Value place = builder.ops_of(
+      "maxpool", {image}, {{"size", row}, {"stride", row}, {"pad", Dims{0, 0, 0, 0}}})[1];
+  return builder.reshape(builder.cast(place, ScalarType::i32), {dims[0]});
+}
+
+void build(Builder& builder, Value prediction, Value label, const Attributes&) {
+  const TensorType type = builder.type(prediction);
+  if (type.dims.size() != 2) {
+    fail(
+        "cross_entropy: needs one row of class probabilities a sample, not {}; end the model with "
+        "flatten, dense and softmax",
+        shape_text(type.dims));
+  }
+  const Value hit = builder.op("one_hot", {label}, {{"classes", type.dims[1]}, {"type", "bool"}});
+  const Value zero = builder.constant(type.scalar, 0);
+  // Selected, not multiplied: log(0) of another class must not become NaN.
+  const Value picked = builder.op("select", {hit, builder.op("log", {prediction}), zero});
+  const Value sum = builder.reduce_sum(picked, {0, 1});
+  builder.output("loss", builder.div(builder.op("neg", {sum}), builder.count(type.scalar)));
+
+  const Value right = builder.op("equal", {first_greatest(builder, prediction), label});
+  builder.output("correct", builder.reduce_sum(builder.cast(right, type.scalar), {0}));
+}
+
+}  // namespace
+
+LossDef cross_entropy_loss() {
+  return {"cross_entropy", "mean of -log(probability of the label)", {}, build};
+}
+
+}  // namespace cnnc
