@@ -8,9 +8,11 @@
 namespace cnnc {
 
 /// A task of a parallel loop: iterations begin .. end, on worker 0 .. size()-1.
-using ParallelBody = void (*)(void* data, std::int64_t begin, std::int64_t end, std::int64_t worker);
+using ParallelBody = void (*)(void* data, std::int64_t begin, std::int64_t end,
+                              std::int64_t worker);
 
-/// `size` workers, the caller among them. Iterations are handed out one at a time to whoever is free; results must not depend on who runs what.
+/// `size` workers, the caller among them. Iterations are handed out one at a time to whoever is
+/// free; results must not depend on who runs what.
 class ThreadPool {
  public:
   /// size 0: all usable cores (the affinity mask).

@@ -216,11 +216,11 @@ TEST(FitPicture, notices_dark_on_light_and_inverts_on_request) {
 }
 
 TEST(Font, every_character_differs_and_stays_in_its_cell) {
-  std::set<std::vector<std::uint8_t>> shapes;
+  std::set<std::string> shapes;  // of pixels
   for (char character = ' '; character <= '~'; ++character) {
     Picture cell(kGlyphHeight + kDescent, kGlyphAdvance, 1);
     draw_text(cell, std::string_view(&character, 1), 0, 0, 1, 255);
-    shapes.insert(cell.pixels);
+    shapes.emplace(cell.pixels.begin(), cell.pixels.end());
   }
   EXPECT_EQ(shapes.size(), 95U);
   Picture small(3, 3, 3);

@@ -17,8 +17,8 @@ Parameter he(std::string name, ScalarType type, Dims dims, std::int64_t fan_in) 
           .initializer = {Initializer::Kind::he_normal, fan_in}};
 }
 
-// From an independent computation, in another language: another platform or a changed generator would break every
-// saved seed.
+// From an independent computation, in another language: another platform or a changed generator
+// would break every saved seed.
 TEST(Random, bits_are_the_same_everywhere_and_for_ever) {
   EXPECT_EQ(random_bits(0, 0, 0), 0x238275bc38fcbe91U);
   EXPECT_EQ(random_bits(1, 2, 3), 0xd0734750fde362b3U);
