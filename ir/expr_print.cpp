@@ -102,8 +102,13 @@ struct ExprPrinter {
   void add(ScalarType, const Binary& node) {
     if (node.op == BinaryOp::min || node.op == BinaryOp::max)
       return call(name_of(node.op), {node.a, node.b});
+    // Few know how shifts and bit operations bind, so what they work on stands in parentheses.
     const int level = precedence(node.op);
-    print_within(node.a, level);
+    const bool bitwise =
+        level <= 6 && level != 4 && level != 5 && node.a.type() != ScalarType::boolean;
+    const auto* left = node.a.as<Binary>();
+    const bool is_chain = left != nullptr && left->op == node.op;
+    print_within(node.a, bitwise && !is_chain ? kPrefix : level);
     const auto offset = node.b.constant();
     if (node.op == BinaryOp::add && node.b.type() == ScalarType::i64 && offset && *offset < 0 &&
         *offset != INT64_MIN) {
@@ -111,7 +116,7 @@ struct ExprPrinter {
       return;
     }
     ((out += ' ') += name_of(node.op)) += ' ';
-    print_within(node.b, level + 1);
+    print_within(node.b, bitwise ? kPrefix : level + 1);
   }
   void add(ScalarType, const Fma& node) { call("fma", {node.a, node.b, node.c}); }
   void add(ScalarType, const Select& node) { call("select", {node.condition, node.a, node.b}); }

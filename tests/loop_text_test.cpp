@@ -35,7 +35,7 @@ constexpr const char* kEverything = R"(program all {
         let x : f32 = f32(image[n, k]) * weight[k, 0] - flat[t + 1]
         acc[k, 0] += fma(x, x, -0.0) + select(x < 0.5 & !(k == t), -x, max(x, nan))
         acc[k, 1] max= exp(-x) / (x - (x - 1.0))
-        acc[k, 2] min= bits_f32(bits_i32(x) << 1_i32 & 255_i32)
+        acc[k, 2] min= bits_f32((bits_i32(x) << 1_i32) & 255_i32)
       }
       if n == 0 & !(n < 2 | 3 < n) {
         loss[] = acc[0, 0]
