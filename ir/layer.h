@@ -125,10 +125,16 @@ struct Language {
   Rows<ScheduleDef> schedules;
 
   static Language standard();
-  void add(LayerDef layer) { layers[layer.name] = std::make_shared<const LayerDef>(std::move(layer)); }
-  void add(LossDef loss) { losses[loss.name] = std::make_shared<const LossDef>(std::move(loss)); }
-  void add(OptimizerDef optimizer) { optimizers[optimizer.name] = std::make_shared<const OptimizerDef>(std::move(optimizer)); }
-  void add(ScheduleDef schedule) { schedules[schedule.name] = std::make_shared<const ScheduleDef>(std::move(schedule)); }
+  void add(LayerDef layer) { add_row(layers, std::move(layer)); }
+  void add(LossDef loss) { add_row(losses, std::move(loss)); }
+  void add(OptimizerDef optimizer) { add_row(optimizers, std::move(optimizer)); }
+  void add(ScheduleDef schedule) { add_row(schedules, std::move(schedule)); }
+
+ private:
+  template <class Def> static void add_row(Rows<Def>& rows, Def row) {
+    std::string name = row.name;  // before the row is moved from
+    rows.insert_or_assign(std::move(name), std::make_shared<const Def>(std::move(row)));
+  }
 };
 
 }  // namespace cnnc
