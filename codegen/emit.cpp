@@ -1,0 +1,233 @@
+#include "codegen/emit.h"
+
+#include <cstddef>
+
+#include "codegen/expressions.h"
+#include "codegen/kernel_abi.h"
+
+namespace cnnc {
+
+namespace {
+
+/// Emits one function: a kernel's entry, or the body of one of its parallel loops.
+class FunctionEmitter {
+ public:
+  FunctionEmitter(const Program& program, llvm::Module& module, llvm::Function& function)
+      : program_(program),
+        module_(module),
+        function_(function),
+        build_(module.getContext()),
+        expressions_(program, build_, [this](BufferId id) { return address(id); }) {
+    entry_ = llvm::BasicBlock::Create(module.getContext(), "entry", &function);
+    auto* body = llvm::BasicBlock::Create(module.getContext(), "body", &function);
+    build_.SetInsertPoint(body);
+  }
+
+  /// The kernel's statements; parallel loops among them become functions of their own.
+  void emit_entry(const Block& block) {
+    emit_block(block, Scope{});
+    finish();
+  }
+
+  /// The body of a parallel loop, for the iterations that the arguments say.
+  void emit_parallel_body(const For& loop) {
+    emit_loop(loop, function_.getArg(1), function_.getArg(2), Scope{});
+    finish();
+  }
+
+ private:
+  void finish() {
+    build_.CreateRetVoid();
+    build_.SetInsertPoint(entry_);
+    build_.CreateBr(&*std::next(function_.begin()));
+  }
+
+  llvm::Value* context_field(std::size_t offset, llvm::Type* type) {
+    auto* at = build_.CreateConstInBoundsGEP1_64(build_.getInt8Ty(), function_.getArg(0), offset);
+    return build_.CreateLoad(type, at);
+  }
+
+  /// The start of a buffer; computed once, in the entry block, which dominates every use.
+  llvm::Value* address(BufferId id) {
+    const BufferId storage = program_.storage(id);
+    auto [known, fresh] = addresses_.try_emplace(storage, nullptr);
+    if (!fresh) return known->second;
+    const Buffer& buffer = program_.buffer(storage);
+    CNNC_CHECK(buffer.memory != Memory::stack && buffer.memory != Memory::reg, "{} is used outside its Alloc", buffer.name);
+    llvm::IRBuilder<>::InsertPointGuard guard(build_);
+    build_.SetInsertPoint(entry_);
+    llvm::Type* const pointer = build_.getPtrTy();
+    llvm::Value* base = nullptr;
+    if (buffer.memory == Memory::arena || buffer.memory == Memory::thread) {
+      CNNC_CHECK(buffer.offset >= 0, "{} has no place in memory", buffer.name);
+      if (buffer.memory == Memory::arena) {
+        base = context_field(offsetof(KernelContext, arena), pointer);
+      } else {
+        base = context_field(offsetof(KernelContext, scratch), pointer);
+        llvm::Value* stride = context_field(offsetof(KernelContext, scratch_stride), build_.getInt64Ty());
+        llvm::Value* worker = function_.arg_size() > 1 ? function_.getArg(3) : build_.getInt64(0);
+        base = build_.CreateInBoundsGEP(build_.getInt8Ty(), base, build_.CreateMul(worker, stride));
+      }
+      base = build_.CreateConstInBoundsGEP1_64(build_.getInt8Ty(), base, static_cast<std::uint64_t>(buffer.offset));
+    } else {
+      auto* table = context_field(offsetof(KernelContext, buffers), pointer);
+      auto* slot = build_.CreateConstInBoundsGEP1_64(pointer, table, static_cast<std::uint64_t>(storage));
+      base = build_.CreateLoad(pointer, slot);
+    }
+    build_.CreateAlignmentAssumption(module_.getDataLayout(), base, static_cast<unsigned>(kBufferAlignment));
+    return known->second = base;
+  }
+
+  void emit_block(const Block& block, Scope scope) {
+    for (const Stmt& stmt : block) {
+      if (const auto* loop = stmt.as<For>()) emit_for(*loop, scope);
+      else if (const auto* store = stmt.as<Store>()) emit_store(store->buffer, store->index, store->value, scope);
+      else if (const auto* accumulate = stmt.as<Accumulate>()) emit_accumulate(*accumulate, scope);
+      else if (const auto* let = stmt.as<Let>()) scope.variables[let->var] = expressions_.emit(let->value, scope);
+      else if (const auto* alloc = stmt.as<Alloc>()) emit_alloc(alloc->buffer);
+      else emit_if(*stmt.as<If>(), scope);
+    }
+  }
+
+  void emit_store(BufferId buffer, const std::vector<Expr>& index, const Expr& value, const Scope& scope) {
+    expressions_.store(buffer, index, expressions_.emit(value, scope), scope);
+  }
+
+  void emit_accumulate(const Accumulate& accumulate, const Scope& scope) {
+    llvm::Value* old = expressions_.load(accumulate.buffer, accumulate.index, scope);
+    llvm::Value* value = expressions_.emit(accumulate.value, scope);
+    value = expressions_.combine(accumulate.op, program_.buffer(accumulate.buffer).type.scalar, old, value);
+    expressions_.store(accumulate.buffer, accumulate.index, value, scope);
+  }
+
+  void emit_alloc(BufferId id) {
+    const Buffer& buffer = program_.buffer(id);
+    llvm::IRBuilder<>::InsertPointGuard guard(build_);
+    build_.SetInsertPoint(entry_, entry_->begin());
+    const auto bytes = static_cast<std::uint64_t>(element_count(buffer.type.dims, 1)) * size_of(buffer.type.scalar);
+    auto* memory = build_.CreateAlloca(llvm::ArrayType::get(build_.getInt8Ty(), bytes), nullptr, buffer.name);
+    memory->setAlignment(llvm::Align(kBufferAlignment));
+    addresses_[id] = memory;
+  }
+
+  void emit_for(const For& loop, const Scope& scope) {
+    llvm::Value* begin = expressions_.emit(loop.begin, scope);
+    llvm::Value* end = expressions_.emit(loop.end, scope);
+    switch (loop.kind) {
+      case LoopKind::parallel: emit_parallel(loop, begin, end); return;
+      case LoopKind::serial: emit_loop(loop, begin, end, scope); return;
+      case LoopKind::vector: {
+        const auto lanes = (loop.end - loop.begin).constant();
+        CNNC_CHECK(lanes && *lanes > 0, "vector loop over {} has no constant extent", loop.var->name);
+        Scope inner = scope;
+        inner.variables[loop.var] = begin;
+        if (*lanes > 1) {
+          inner.lane = loop.var;
+          inner.lanes = static_cast<unsigned>(*lanes);
+        }
+        emit_block(loop.body, inner);
+        return;
+      }
+      case LoopKind::unroll: {
+        const auto extent = (loop.end - loop.begin).constant();
+        CNNC_CHECK(extent, "unrolled loop over {} has no constant extent", loop.var->name);
+        Scope inner = scope;
+        for (std::int64_t i = 0; i < *extent; ++i) {
+          inner.variables[loop.var] = build_.CreateAdd(begin, build_.getInt64(static_cast<std::uint64_t>(i)));
+          emit_block(loop.body, inner);
+        }
+        return;
+      }
+    }
+  }
+
+  /// for (i = begin; i < end; ++i) body
+  void emit_loop(const For& loop, llvm::Value* begin, llvm::Value* end, Scope scope) {
+    auto& context = module_.getContext();
+    auto* before = build_.GetInsertBlock();
+    auto* body = llvm::BasicBlock::Create(context, loop.var->name, &function_);
+    auto* after = llvm::BasicBlock::Create(context, loop.var->name + ".end", &function_);
+    build_.CreateCondBr(build_.CreateICmpSLT(begin, end), body, after);
+    build_.SetInsertPoint(body);
+    auto* var = build_.CreatePHI(build_.getInt64Ty(), 2, loop.var->name);
+    var->addIncoming(begin, before);
+    scope.variables[loop.var] = var;
+    emit_block(loop.body, scope);
+    auto* next = build_.CreateAdd(var, build_.getInt64(1), "", /*HasNUW=*/false, /*HasNSW=*/true);
+    var->addIncoming(next, build_.GetInsertBlock());
+    build_.CreateCondBr(build_.CreateICmpSLT(next, end), body, after);
+    build_.SetInsertPoint(after);
+  }
+
+  void emit_parallel(const For& loop, llvm::Value* begin, llvm::Value* end) {
+    CNNC_CHECK(loop.begin.constant() == 0, "parallel loop over {} does not begin at 0", loop.var->name);
+    auto& context = module_.getContext();
+    auto* i64 = build_.getInt64Ty();
+    auto* pointer = build_.getPtrTy();
+    auto* type = llvm::FunctionType::get(build_.getVoidTy(), {pointer, i64, i64, i64}, false);
+    auto* body = llvm::Function::Create(type, llvm::Function::InternalLinkage,
+                                        function_.getName() + "." + loop.var->name, module_);
+    body->copyAttributesFrom(&function_);
+    FunctionEmitter(program_, module_, *body).emit_parallel_body(loop);
+    auto* callback_type = llvm::FunctionType::get(llvm::Type::getVoidTy(context), {pointer, i64, pointer}, false);
+    auto* callback = context_field(offsetof(KernelContext, parallel_for), pointer);
+    build_.CreateCall(callback_type, callback, {function_.getArg(0), build_.CreateSub(end, begin), body});
+  }
+
+  void emit_if(const If& branch, const Scope& scope) {
+    llvm::Value* condition = expressions_.emit(branch.condition, scope);
+    if (condition->getType()->isVectorTy()) {
+      const auto masked = [&](const Block& block, llvm::Value* mask) {
+        if (block.empty()) return;
+        Scope inner = scope;
+        inner.mask = scope.mask ? build_.CreateAnd(scope.mask, mask) : mask;
+        emit_block(block, inner);
+      };
+      masked(branch.then_body, condition);
+      masked(branch.else_body, build_.CreateNot(condition));
+      return;
+    }
+    auto& context = module_.getContext();
+    auto* yes = llvm::BasicBlock::Create(context, "then", &function_);
+    auto* no = llvm::BasicBlock::Create(context, "else", &function_);
+    auto* after = llvm::BasicBlock::Create(context, "endif", &function_);
+    build_.CreateCondBr(condition, yes, no);
+    build_.SetInsertPoint(yes);
+    emit_block(branch.then_body, scope);
+    build_.CreateBr(after);
+    build_.SetInsertPoint(no);
+    emit_block(branch.else_body, scope);
+    build_.CreateBr(after);
+    build_.SetInsertPoint(after);
+  }
+
+  const Program& program_;
+  llvm::Module& module_;
+  llvm::Function& function_;
+  llvm::IRBuilder<> build_;
+  ExpressionEmitter expressions_;
+  llvm::BasicBlock* entry_ = nullptr;
+  std::unordered_map<BufferId, llvm::Value*> addresses_;
+};
+
+}  // namespace
+
+std::string kernel_symbol(const Kernel& kernel) { return "cnnc." + kernel.name; }
+
+std::unique_ptr<llvm::Module> emit_module(const Program& program, const Kernel& kernel, const Target& target,
+                                          llvm::LLVMContext& context) {
+  auto module = std::make_unique<llvm::Module>(kernel.name, context);
+  auto* pointer = llvm::PointerType::getUnqual(context);
+  auto* type = llvm::FunctionType::get(llvm::Type::getVoidTy(context), {pointer}, false);
+  auto* entry = llvm::Function::Create(type, llvm::Function::ExternalLinkage, kernel_symbol(kernel), *module);
+  entry->addFnAttr(llvm::Attribute::NoUnwind);
+  entry->addFnAttr("target-cpu", target.cpu);
+  entry->addFnAttr("target-features", target.features);
+  // Some CPUs are tuned to prefer narrow vectors; how wide a vector is has been decided here.
+  entry->addFnAttr("prefer-vector-width", std::to_string(8 * target.vector_bytes));
+  entry->addFnAttr("min-legal-vector-width", std::to_string(8 * target.vector_bytes));
+  FunctionEmitter(program, *module, *entry).emit_entry(kernel.body);
+  return module;
+}
+
+}  // namespace cnnc

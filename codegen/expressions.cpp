@@ -1,0 +1,291 @@
+#include "codegen/expressions.h"
+
+#include <llvm/IR/Intrinsics.h>
+
+namespace cnnc {
+
+namespace {
+
+template <class... Fs> struct Overloaded : Fs... { using Fs::operator()...; };
+template <class... Fs> Overloaded(Fs...) -> Overloaded<Fs...>;
+
+unsigned lanes_of(const llvm::Value* value) {
+  const auto* type = llvm::dyn_cast<llvm::FixedVectorType>(value->getType());
+  return type ? type->getNumElements() : 1;
+}
+
+bool is_vector(const llvm::Value* value) { return value->getType()->isVectorTy(); }
+
+/// A bool is one bit in registers and one byte in memory.
+llvm::Type* memory_type(ScalarType type, llvm::LLVMContext& context) {
+  return type == ScalarType::boolean ? llvm::Type::getInt8Ty(context) : llvm_type(type, context);
+}
+
+}  // namespace
+
+llvm::Type* llvm_type(ScalarType type, llvm::LLVMContext& context) {
+  switch (type) {
+    case ScalarType::f32: return llvm::Type::getFloatTy(context);
+    case ScalarType::f64: return llvm::Type::getDoubleTy(context);
+    case ScalarType::i8:
+    case ScalarType::u8: return llvm::Type::getInt8Ty(context);
+    case ScalarType::i32:
+    case ScalarType::u32: return llvm::Type::getInt32Ty(context);
+    case ScalarType::i64: return llvm::Type::getInt64Ty(context);
+    case ScalarType::boolean: return llvm::Type::getInt1Ty(context);
+  }
+  check_failed(__FILE__, __LINE__, "scalar type", "unknown");
+}
+
+/// How the lanes of a vector loop address a buffer.
+struct ExpressionEmitter::Access {
+  llvm::Value* offset;                 // elements from the buffer's start: of the first lane, or one a lane
+  std::optional<std::int64_t> stride;  // elements from lane to lane; nothing: offset is a vector
+};
+
+llvm::Value* ExpressionEmitter::spread(llvm::Value* value, unsigned lanes) {
+  return lanes > 1 && !is_vector(value) ? build_.CreateVectorSplat(lanes, value) : value;
+}
+
+void ExpressionEmitter::match(llvm::Value*& a, llvm::Value*& b) {
+  const unsigned lanes = std::max(lanes_of(a), lanes_of(b));
+  a = spread(a, lanes);
+  b = spread(b, lanes);
+}
+
+llvm::Value* ExpressionEmitter::emit(const Expr& expr, const Scope& scope) {
+  const ScalarType type = expr.type();
+  llvm::Type* const element = llvm_type(type, build_.getContext());
+  return std::visit(
+      Overloaded{
+          [&](const Const& c) -> llvm::Value* {
+            if (is_float(type)) return llvm::ConstantFP::get(element, c.real);
+            const llvm::APInt wide(64, static_cast<std::uint64_t>(c.integer), true);
+            return llvm::ConstantInt::get(build_.getContext(), wide.trunc(element->getIntegerBitWidth()));
+          },
+          [&](const Var& var) -> llvm::Value* {
+            const auto found = scope.variables.find(var);
+            CNNC_CHECK(found != scope.variables.end(), "variable {} is not in scope", var->name);
+            if (var != scope.lane || scope.lanes == 1) return found->second;
+            auto* first = build_.CreateVectorSplat(scope.lanes, found->second);
+            return build_.CreateAdd(first, build_.CreateStepVector(first->getType()));
+          },
+          [&](const Load& l) -> llvm::Value* { return load(l.buffer, l.index, scope); },
+          [&](const Unary& u) -> llvm::Value* { return emit_unary(u, type, scope); },
+          [&](const Binary& b) -> llvm::Value* {
+            llvm::Value *x = emit(b.a, scope), *y = emit(b.b, scope);
+            match(x, y);
+            return arithmetic(b.op, b.a.type(), x, y);
+          },
+          [&](const Fma& f) -> llvm::Value* {
+            llvm::Value *a = emit(f.a, scope), *b = emit(f.b, scope), *c = emit(f.c, scope);
+            match(a, b);
+            match(a, c);
+            match(b, c);
+            return build_.CreateIntrinsic(llvm::Intrinsic::fma, {a->getType()}, {a, b, c});
+          },
+          [&](const Select& s) -> llvm::Value* {
+            llvm::Value *condition = emit(s.condition, scope), *a = emit(s.a, scope), *b = emit(s.b, scope);
+            match(a, b);
+            if (is_vector(condition)) {
+              match(condition, a);
+              match(condition, b);
+            }
+            return build_.CreateSelect(condition, a, b);
+          },
+          [&](const Cast& c) -> llvm::Value* { return emit_cast(c, type, scope); },
+      },
+      expr.node().value);
+}
+
+llvm::Value* ExpressionEmitter::emit_unary(const Unary& unary, ScalarType type, const Scope& scope) {
+  llvm::Value* x = emit(unary.x, scope);
+  switch (unary.op) {
+    case UnaryOp::neg: return is_float(type) ? build_.CreateFNeg(x) : build_.CreateNeg(x);
+    case UnaryOp::abs:
+      if (is_float(type)) return build_.CreateUnaryIntrinsic(llvm::Intrinsic::fabs, x);
+      return is_signed(type) ? build_.CreateBinaryIntrinsic(llvm::Intrinsic::abs, x, build_.getFalse()) : x;
+    case UnaryOp::sqrt: return build_.CreateUnaryIntrinsic(llvm::Intrinsic::sqrt, x);
+    case UnaryOp::floor: return build_.CreateUnaryIntrinsic(llvm::Intrinsic::floor, x);
+    case UnaryOp::logical_not: return build_.CreateNot(x);
+    case UnaryOp::exp:
+    case UnaryOp::log:
+    case UnaryOp::tanh: break;
+  }
+  check_failed(__FILE__, __LINE__, "expand_math", fmt::format("{} reached code generation", name_of(unary.op)));
+}
+
+llvm::Value* ExpressionEmitter::arithmetic(BinaryOp op, ScalarType type, llvm::Value* a, llvm::Value* b) {
+  const bool real = is_float(type), sign = is_signed(type);
+  auto& build = build_;
+  const auto less = [&](llvm::Value* x, llvm::Value* y) {
+    return real ? build.CreateFCmpOLT(x, y) : sign ? build.CreateICmpSLT(x, y) : build.CreateICmpULT(x, y);
+  };
+  // min and max keep NaN: a wins where it is NaN, b where the comparison with its NaN fails.
+  const auto pick_a_where = [&](llvm::Value* wins) {
+    if (real) wins = build.CreateOr(wins, build.CreateFCmpUNO(a, a));
+    return build.CreateSelect(wins, a, b);
+  };
+  switch (op) {
+    case BinaryOp::add: return real ? build.CreateFAdd(a, b) : build.CreateAdd(a, b);
+    case BinaryOp::sub: return real ? build.CreateFSub(a, b) : build.CreateSub(a, b);
+    case BinaryOp::mul: return real ? build.CreateFMul(a, b) : build.CreateMul(a, b);
+    case BinaryOp::div: return real ? build.CreateFDiv(a, b) : sign ? build.CreateSDiv(a, b) : build.CreateUDiv(a, b);
+    case BinaryOp::rem:
+      CNNC_CHECK(!real, "rem of reals");
+      return sign ? build.CreateSRem(a, b) : build.CreateURem(a, b);
+    case BinaryOp::min: return pick_a_where(less(a, b));
+    case BinaryOp::max: return pick_a_where(less(b, a));
+    case BinaryOp::less: return less(a, b);
+    case BinaryOp::less_equal:
+      return real ? build.CreateFCmpOLE(a, b) : sign ? build.CreateICmpSLE(a, b) : build.CreateICmpULE(a, b);
+    case BinaryOp::equal: return real ? build.CreateFCmpOEQ(a, b) : build.CreateICmpEQ(a, b);
+    case BinaryOp::not_equal: return real ? build.CreateFCmpUNE(a, b) : build.CreateICmpNE(a, b);
+    case BinaryOp::bit_and: return build.CreateAnd(a, b);
+    case BinaryOp::bit_or: return build.CreateOr(a, b);
+    case BinaryOp::bit_xor: return build.CreateXor(a, b);
+    case BinaryOp::shift_left: return build.CreateShl(a, b);
+    case BinaryOp::shift_right: return sign ? build.CreateAShr(a, b) : build.CreateLShr(a, b);
+  }
+  check_failed(__FILE__, __LINE__, "binary op", "unknown");
+}
+
+llvm::Value* ExpressionEmitter::combine(Reduction op, ScalarType type, llvm::Value* a, llvm::Value* b) {
+  match(a, b);
+  switch (op) {
+    case Reduction::add: return arithmetic(BinaryOp::add, type, a, b);
+    case Reduction::max: return arithmetic(BinaryOp::max, type, a, b);
+    case Reduction::min: return arithmetic(BinaryOp::min, type, a, b);
+  }
+  check_failed(__FILE__, __LINE__, "reduction", "unknown");
+}
+
+llvm::Value* ExpressionEmitter::emit_cast(const Cast& cast, ScalarType type, const Scope& scope) {
+  llvm::Value* x = emit(cast.x, scope);
+  const ScalarType from = cast.x.type();
+  llvm::Type* to = llvm_type(type, build_.getContext());
+  if (is_vector(x)) to = llvm::FixedVectorType::get(to, lanes_of(x));
+  if (cast.bits) return build_.CreateBitCast(x, to);
+  if (type == ScalarType::boolean) {
+    auto* zero = llvm::Constant::getNullValue(x->getType());
+    return is_float(from) ? build_.CreateFCmpUNE(x, zero) : build_.CreateICmpNE(x, zero);
+  }
+  if (is_float(from) && is_float(type)) return build_.CreateFPCast(x, to);
+  if (is_float(from)) return is_signed(type) ? build_.CreateFPToSI(x, to) : build_.CreateFPToUI(x, to);
+  if (is_float(type)) return is_signed(from) ? build_.CreateSIToFP(x, to) : build_.CreateUIToFP(x, to);
+  return build_.CreateIntCast(x, to, is_signed(from));
+}
+
+ExpressionEmitter::Access ExpressionEmitter::access(BufferId buffer, const std::vector<Expr>& index,
+                                                    const Scope& scope) {
+  const Dims& dims = program_.buffer(buffer).type.dims;
+  CNNC_CHECK(dims.size() == index.size(), "{} has rank {}, not {}", program_.buffer(buffer).name, dims.size(),
+             index.size());
+  std::optional<std::int64_t> stride = 0;
+  if (scope.lane) {
+    std::int64_t scale = 1;
+    for (std::size_t i = dims.size(); i-- > 0; scale *= dims[i]) {
+      const auto step = stride_in(index[i], scope.lane);
+      stride = step && stride ? std::optional(*stride + *step * scale) : std::nullopt;
+    }
+  }
+  // An affine index is evaluated at the first lane, any other one in every lane.
+  std::optional<Scope> first_lane;
+  if (stride && scope.lane) {
+    first_lane = scope;
+    first_lane->lane = nullptr;
+    first_lane->lanes = 1;
+    first_lane->mask = nullptr;
+  }
+  const Scope& where = first_lane ? *first_lane : scope;
+  llvm::Value* offset = nullptr;
+  std::int64_t scale = 1;
+  for (std::size_t i = dims.size(); i-- > 0; scale *= dims[i]) {
+    if (index[i].constant() == 0) continue;
+    llvm::Value* term = emit(index[i], where);
+    if (scale != 1) {
+      auto* factor = build_.getInt64(static_cast<std::uint64_t>(scale));
+      term = build_.CreateMul(term, spread(factor, lanes_of(term)), "", /*HasNUW=*/false, /*HasNSW=*/true);
+    }
+    if (offset) match(offset, term);
+    offset = offset ? build_.CreateAdd(offset, term, "", /*HasNUW=*/false, /*HasNSW=*/true) : term;
+  }
+  if (!offset) offset = build_.getInt64(0);
+  if (!stride && !is_vector(offset)) stride = 0;
+  return {offset, stride};
+}
+
+llvm::Value* ExpressionEmitter::lane_offsets(const Access& access, const Scope& scope) {
+  if (!access.stride) return access.offset;
+  auto* first = build_.CreateVectorSplat(scope.lanes, access.offset);
+  auto* stride = build_.getInt64(static_cast<std::uint64_t>(*access.stride));
+  auto* steps = build_.CreateMul(build_.CreateStepVector(first->getType()), build_.CreateVectorSplat(scope.lanes, stride));
+  return build_.CreateAdd(first, steps);
+}
+
+llvm::Value* ExpressionEmitter::pointer(BufferId buffer, llvm::Value* offset) {
+  return build_.CreateInBoundsGEP(memory_type(program_.buffer(buffer).type.scalar, build_.getContext()), address_(buffer),
+                                  offset);
+}
+
+llvm::Value* ExpressionEmitter::load(BufferId buffer, const std::vector<Expr>& index, const Scope& scope) {
+  const ScalarType type = program_.buffer(buffer).type.scalar;
+  llvm::Type* const memory = memory_type(type, build_.getContext());
+  const llvm::Align align(size_of(type));
+  const Access at = access(buffer, index, scope);
+  llvm::Value* result = nullptr;
+  if (at.stride == 0) {
+    result = build_.CreateAlignedLoad(memory, pointer(buffer, at.offset), align);
+  } else {
+    auto* vector = llvm::FixedVectorType::get(memory, scope.lanes);
+    auto* zero = llvm::Constant::getNullValue(vector);
+    if (at.stride == 1 && !scope.mask) {
+      result = build_.CreateAlignedLoad(vector, pointer(buffer, at.offset), align);
+    } else if (at.stride == 1) {
+      result = build_.CreateMaskedLoad(vector, pointer(buffer, at.offset), align, scope.mask, zero);
+    } else if (scope.mask) {
+      result = build_.CreateMaskedGather(vector, pointer(buffer, lane_offsets(at, scope)), align, scope.mask, zero);
+    } else {
+      llvm::Value* offsets = lane_offsets(at, scope);
+      result = llvm::PoisonValue::get(vector);
+      for (unsigned lane = 0; lane < scope.lanes; ++lane) {
+        llvm::Value* offset = build_.CreateExtractElement(offsets, lane);
+        llvm::Value* one = build_.CreateAlignedLoad(memory, pointer(buffer, offset), align);
+        result = build_.CreateInsertElement(result, one, lane);
+      }
+    }
+  }
+  if (type != ScalarType::boolean) return result;
+  return build_.CreateICmpNE(result, llvm::Constant::getNullValue(result->getType()));
+}
+
+void ExpressionEmitter::store(BufferId buffer, const std::vector<Expr>& index, llvm::Value* value, const Scope& scope) {
+  const ScalarType type = program_.buffer(buffer).type.scalar;
+  const llvm::Align align(size_of(type));
+  if (type == ScalarType::boolean) {
+    llvm::Type* byte = build_.getInt8Ty();
+    value = build_.CreateZExt(value, is_vector(value) ? llvm::FixedVectorType::get(byte, lanes_of(value)) : byte);
+  }
+  const Access at = access(buffer, index, scope);
+  if (scope.lanes == 1) {
+    build_.CreateAlignedStore(value, pointer(buffer, at.offset), align);
+    return;
+  }
+  CNNC_CHECK(at.stride != 0, "{}: all lanes store to one element", program_.buffer(buffer).name);
+  value = spread(value, scope.lanes);
+  if (at.stride == 1 && !scope.mask) {
+    build_.CreateAlignedStore(value, pointer(buffer, at.offset), align);
+  } else if (at.stride == 1) {
+    build_.CreateMaskedStore(value, pointer(buffer, at.offset), align, scope.mask);
+  } else if (scope.mask) {
+    build_.CreateMaskedScatter(value, pointer(buffer, lane_offsets(at, scope)), align, scope.mask);
+  } else {
+    llvm::Value* offsets = lane_offsets(at, scope);
+    for (unsigned lane = 0; lane < scope.lanes; ++lane) {
+      llvm::Value* offset = build_.CreateExtractElement(offsets, lane);
+      build_.CreateAlignedStore(build_.CreateExtractElement(value, lane), pointer(buffer, offset), align);
+    }
+  }
+}
+
+}  // namespace cnnc

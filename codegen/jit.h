@@ -1,0 +1,36 @@
+// Loop IR -> native code in this process, by LLVM's ORC.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "codegen/kernel_abi.h"
+#include "ir/loop.h"
+#include "ir/target.h"
+
+namespace cnnc {
+
+/// Owns the machine code of a program's kernels. Memory that holds it is never writable and executable at once.
+class Jit {
+ public:
+  /// Compiles every kernel, on `threads` threads; for this process's machine, whose features `target` must not exceed.
+  Jit(const Program& program, const Target& target, int threads);
+  ~Jit();
+  Jit(Jit&&) noexcept;
+  Jit& operator=(Jit&&) noexcept;
+
+  /// Entry points, in the order of Program::kernels.
+  const std::vector<KernelFunction>& kernels() const { return kernels_; }
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+  std::vector<KernelFunction> kernels_;
+};
+
+/// Optimised LLVM IR, or assembly, of the kernels called `kernel` (all where empty).
+std::string llvm_text(const Program& program, const std::string& kernel, const Target& target);
+std::string assembly_text(const Program& program, const std::string& kernel, const Target& target);
+
+}  // namespace cnnc

@@ -1,0 +1,29 @@
+// The one thing that a kernel is given: how generated code reaches memory and threads. It names no external symbol.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace cnnc {
+
+struct KernelContext;
+
+/// Iterations begin .. end of a parallel loop, on worker `worker`.
+using KernelBody = void (*)(KernelContext* context, std::int64_t begin, std::int64_t end, std::int64_t worker);
+
+struct KernelContext {
+  std::byte* const* buffers = nullptr;  // by BufferId: inputs, states, outputs, constants; else null
+  std::byte* arena = nullptr;
+  std::byte* scratch = nullptr;  // worker w's thread buffers start at scratch + w * scratch_stride
+  std::int64_t scratch_stride = 0;
+  /// Runs body over 0 .. count, on any threads, and returns when all is done.
+  void (*parallel_for)(KernelContext* context, std::int64_t count, KernelBody body) = nullptr;
+  void* threads = nullptr;  // the callback's own
+};
+
+using KernelFunction = void (*)(KernelContext* context);
+
+/// Every buffer starts at a multiple of this many bytes.
+inline constexpr std::int64_t kBufferAlignment = 64;
+
+}  // namespace cnnc
