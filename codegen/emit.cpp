@@ -65,7 +65,8 @@ class FunctionEmitter {
       } else {
         base = context_field(offsetof(KernelContext, scratch), pointer);
         llvm::Value* stride = context_field(offsetof(KernelContext, scratch_stride), build_.getInt64Ty());
-        llvm::Value* worker = function_.arg_size() > 1 ? function_.getArg(3) : build_.getInt64(0);
+        llvm::Value* worker = build_.getInt64(0);
+        if (function_.arg_size() > 1) worker = function_.getArg(3);
         base = build_.CreateInBoundsGEP(build_.getInt8Ty(), base, build_.CreateMul(worker, stride));
       }
       base = build_.CreateConstInBoundsGEP1_64(build_.getInt8Ty(), base, static_cast<std::uint64_t>(buffer.offset));

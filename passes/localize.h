@@ -1,0 +1,12 @@
+// Buffers that live within one group of samples.
+#pragma once
+
+#include "ir/loop.h"
+#include "ir/target.h"
+
+namespace cnnc {
+
+/// An arena buffer that one kernel alone uses, and that only within one sample or one group, becomes a worker's scratch of one sample's or one group's size. Preserves bits.
+Program localize(const Program& program, const Target& target);
+
+}  // namespace cnnc

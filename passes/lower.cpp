@@ -1,0 +1,311 @@
+// lower: every stage of every op's compute becomes a kernel.
+//
+//   %5 = matmul(%3, %4) : f32[B,10]       buffer dense1.matmul : f32[128,10]
+//                                         kernel dense1.matmul {
+//                                           for g in 0 .. 8 {
+//                                             for n in g*16 .. min(g*16 + 16, count[]) {
+//                                               for o in 0 .. 10 {
+//                                                 alloc sum; sum[] = 0; for k ... sum[] += x[n,k] * w[k,o]; out[n,o] = sum[]
+#include "passes/lower.h"
+
+#include <algorithm>
+#include <limits>
+#include <set>
+
+#include "passes/nest.h"
+
+namespace cnnc {
+
+namespace {
+
+/// Above this many results a sum over the batch is not split into groups: partial sums would cost more than they gain.
+constexpr std::int64_t kMaxGroupedResults = std::int64_t{1} << 16;
+
+Expr least_value(ScalarType type) {
+  if (is_float(type)) return constant(type, -std::numeric_limits<double>::infinity());
+  if (!is_signed(type)) return integer_constant(type, 0);
+  return integer_constant(type, type == ScalarType::i8 ? -128 : type == ScalarType::i32 ? std::numeric_limits<std::int32_t>::min()
+                                                                                       : std::numeric_limits<std::int64_t>::min());
+}
+
+Expr greatest_value(ScalarType type) {
+  if (is_float(type)) return constant(type, std::numeric_limits<double>::infinity());
+  switch (type) {
+    case ScalarType::i8: return integer_constant(type, 127);
+    case ScalarType::u8: return integer_constant(type, 255);
+    case ScalarType::i32: return integer_constant(type, std::numeric_limits<std::int32_t>::max());
+    case ScalarType::u32: return integer_constant(type, std::numeric_limits<std::uint32_t>::max());
+    default: return integer_constant(type, std::numeric_limits<std::int64_t>::max());
+  }
+}
+
+Expr initial_value(Reduction op, ScalarType type) {
+  switch (op) {
+    case Reduction::add: return is_float(type) ? constant(type, 0) : integer_constant(type, 0);
+    case Reduction::max: return least_value(type);
+    case Reduction::min: return greatest_value(type);
+  }
+  check_failed(__FILE__, __LINE__, "reduction", "unknown");
+}
+
+Expr load_count(BufferId count) { return load(count, ScalarType::i64, {}); }
+
+class Lowering {
+ public:
+  explicit Lowering(const Graph& graph) : graph_(graph) { program_.name = graph.name; }
+
+  Program run() {
+    const auto live = live_nodes();
+    for (std::size_t i = 0; i < graph_.nodes.size(); ++i)
+      if (is_input(graph_.nodes[i])) add_input(static_cast<int>(i));
+    if (!program_.find("count")) add_buffer("count", {ScalarType::i64, {}}, Memory::input);
+    count_ = *program_.find("count");
+    for (std::size_t i = 0; i < graph_.nodes.size(); ++i)
+      if (live[i] && !is_input(graph_.nodes[i])) lower_node(static_cast<int>(i));
+    for (const Output& output : graph_.outputs) lower_output(output);
+    return std::move(program_);
+  }
+
+ private:
+  std::vector<bool> live_nodes() const {
+    std::vector<bool> live(graph_.nodes.size());
+    for (const Output& output : graph_.outputs) live[static_cast<std::size_t>(output.value.node)] = true;
+    for (std::size_t i = live.size(); i-- > 0;)
+      if (live[i])
+        for (const Value& operand : graph_.nodes[i].operands) live[static_cast<std::size_t>(operand.node)] = true;
+    return live;
+  }
+
+  std::string unique(std::string name) {
+    if (names_.insert(name).second) return name;
+    for (int i = 2;; ++i)
+      if (auto next = fmt::format("{}.{}", name, i); names_.insert(next).second) return next;
+  }
+
+  BufferId add_buffer(const std::string& name, TensorType type, Memory memory, std::optional<BufferId> view_of = {}) {
+    type.dims = concrete(type.dims, graph_.batch);
+    program_.buffers.push_back({unique(name), std::move(type), memory, view_of, -1, {}});
+    return static_cast<BufferId>(program_.buffers.size()) - 1;
+  }
+
+  void add_input(int index) {
+    const Node& node = graph_.nodes[static_cast<std::size_t>(index)];
+    const Memory memory = input_role(node) == "data" ? Memory::input : Memory::state;
+    buffers_[{index, 0}] = add_buffer(input_name(node), node.types[0], memory);
+  }
+
+  void lower_node(int index) {
+    const Node& node = graph_.nodes[static_cast<std::size_t>(index)];
+    std::vector<TensorType> operands;
+    std::vector<BufferId> buffers;   // of the computation's operands, then of its stages
+    for (const Value& operand : node.operands) {
+      operands.push_back(graph_.type(operand));
+      buffers.push_back(buffers_.at(operand));
+    }
+    const Computation computation = node.op->compute({operands, node.types, node.attributes});
+    const std::string base = node.label.empty() ? node.op->name : node.label + "." + node.op->name;
+    for (std::size_t i = 0; i < computation.stages.size(); ++i) {
+      const bool last = i + 1 == computation.stages.size();
+      buffers.push_back(lower_stage(computation.stages[i], buffers, last ? base : base + "." + computation.stages[i].name, node.label));
+    }
+    for (std::size_t r = 0; r < node.types.size(); ++r) {
+      const ResultSource& source = computation.results.at(r);
+      const std::size_t slot = static_cast<std::size_t>(source.index) + (source.is_operand ? 0 : operands.size());
+      buffers_[{index, static_cast<int>(r)}] = viewed(buffers.at(slot), node.types[r]);
+    }
+  }
+
+  BufferId viewed(BufferId buffer, const TensorType& type) {
+    const Dims dims = concrete(type.dims, graph_.batch);
+    if (program_.buffer(buffer).type.dims == dims) return buffer;
+    const BufferId storage = program_.storage(buffer);
+    return add_buffer(program_.buffer(storage).name + ".view", type, program_.buffer(storage).memory, storage);
+  }
+
+  /// `stage` with the program's buffers in the place of the computation's own.
+  static Stage rebound(const Stage& stage, const std::vector<BufferId>& buffers) {
+    Stage result = stage;
+    result.value = transform(stage.value, [&](const Expr& expr) {
+      const auto* l = expr.as<Load>();
+      return l ? load(buffers.at(static_cast<std::size_t>(l->buffer)), expr.type(), l->index) : Expr();
+    });
+    return result;
+  }
+
+  /// A stage that equals an earlier one (the zero-padded input of a convolution and of its weight gradient) is that one.
+  std::optional<BufferId> find_equal(const Stage& stage) const {
+    for (const auto& [known, buffer] : stages_) {
+      if (known.type != stage.type || known.op != stage.op || known.dims() != stage.dims() || known.reduce.size() != stage.reduce.size()) continue;
+      std::unordered_map<Var, Var> renaming;
+      bool equal = true;
+      const auto pair_up = [&](const std::vector<Axis>& a, const std::vector<Axis>& b) {
+        for (std::size_t i = 0; i < a.size(); ++i) {
+          equal &= a[i].extent == b[i].extent;
+          renaming[a[i].var] = b[i].var;
+        }
+      };
+      pair_up(known.axes, stage.axes);
+      pair_up(known.reduce, stage.reduce);
+      if (equal && same(known.value, stage.value, renaming)) return buffer;
+    }
+    return std::nullopt;
+  }
+
+  BufferId lower_stage(const Stage& own, const std::vector<BufferId>& buffers, const std::string& name, const std::string& layer) {
+    const Stage stage = rebound(own, buffers);
+    if (const auto known = find_equal(stage)) return *known;
+    const BufferId buffer = add_buffer(name, {stage.type, stage.dims()}, Memory::arena);
+    emit(stage, buffer, layer);
+    stages_.emplace_back(stage, buffer);
+    return buffer;
+  }
+
+  void emit(const Stage& stage, BufferId buffer, const std::string& layer) {
+    const auto is_batch = [](const Axis& axis) { return axis.extent == kBatch; };
+    const bool over_batch = std::any_of(stage.reduce.begin(), stage.reduce.end(), is_batch);
+    const std::int64_t results = element_count(stage.dims(), graph_.batch);
+    if (over_batch && results <= kMaxGroupedResults) {
+      emit_grouped(stage, buffer, layer);
+      return;
+    }
+    add_kernel(program_.buffer(buffer).name, layer, nest(stage, buffer, nullptr));
+  }
+
+  void add_kernel(const std::string& name, const std::string& layer, Block body) {
+    program_.kernels.push_back({name, layer.empty() ? std::vector<std::string>{} : std::vector{layer}, std::move(body)});
+  }
+
+  std::int64_t groups() const { return (graph_.batch + kGroupSize - 1) / kGroupSize; }
+
+  /// for var in the samples of group g { body }
+  Stmt sample_loop(const Var& var, const Var& group, Block body) const {
+    const Expr begin = Expr(group) * kGroupSize;
+    return {For{var, begin, min(begin + kGroupSize, load_count(count_)), LoopKind::serial, std::move(body)}};
+  }
+  Stmt group_loop_of(const Var& group, Block body) const {
+    return {For{group, 0, groups(), LoopKind::serial, std::move(body)}};
+  }
+
+  /// Loops over axes around `body`; the batch axis goes outermost, inside a loop over groups. Axes of extent 1 need no loop.
+  Block loops(const std::vector<Axis>& axes, Block body, const Var& group = nullptr) const {
+    Substitution units;
+    for (std::size_t i = axes.size(); i-- > 0;) {
+      if (axes[i].extent == kBatch) continue;
+      if (axes[i].extent == 1) units[axes[i].var] = 0;
+      else body = {Stmt{For{axes[i].var, 0, axes[i].extent, LoopKind::serial, std::move(body)}}};
+    }
+    for (const Axis& axis : axes) {
+      if (axis.extent != kBatch) continue;
+      const Var g = group ? group : make_var("g");
+      body = {sample_loop(axis.var, g, std::move(body))};
+      if (!group) body = {group_loop_of(g, std::move(body))};
+    }
+    return units.empty() ? body : substitute(body, units);
+  }
+
+  static std::vector<Expr> index_of(const std::vector<Axis>& axes) {
+    std::vector<Expr> index;
+    for (const Axis& axis : axes) index.emplace_back(axis.var);
+    return index;
+  }
+
+  /// alloc sum; sum[] = initial; for reduce { sum[] op= value }; store
+  Block reduction(const Stage& stage, const Expr& initial, const std::vector<Axis>& reduce, const std::function<Stmt(Expr)>& finish) {
+    const BufferId sum = add_buffer("sum", {stage.type, {}}, Memory::reg);
+    Block body;
+    body.push_back({Alloc{sum}});
+    body.push_back({Store{sum, {}, initial}});
+    Block loop{Stmt{Accumulate{stage.op, sum, {}, stage.value}}};
+    Substitution units;
+    for (std::size_t i = reduce.size(); i-- > 0;) {
+      if (reduce[i].extent == 1) {
+        units[reduce[i].var] = 0;
+        continue;
+      }
+      const Expr end = reduce[i].extent == kBatch ? load_count(count_) : Expr(reduce[i].extent);
+      loop = {Stmt{For{reduce[i].var, 0, end, LoopKind::serial, std::move(loop)}}};
+    }
+    if (!units.empty()) loop = substitute(loop, units);
+    body.insert(body.end(), loop.begin(), loop.end());
+    body.push_back(finish(load(sum, stage.type, {})));
+    return body;
+  }
+
+  Block nest(const Stage& stage, BufferId buffer, const Var& group) {
+    const auto store = [&](const Expr& value) { return Stmt{Store{buffer, index_of(stage.axes), value}}; };
+    if (stage.reduce.empty()) return loops(stage.axes, {store(stage.value)}, group);
+    return loops(stage.axes, reduction(stage, initial_value(stage.op, stage.type), stage.reduce, store), group);
+  }
+
+  /// partial[g, ...] over the samples of each group, then the groups' sum.
+  void emit_grouped(const Stage& stage, BufferId buffer, const std::string& layer) {
+    const std::string name = program_.buffer(buffer).name;
+    Dims dims = stage.dims();
+    dims.insert(dims.begin(), groups());
+    const BufferId partial = add_buffer(name + ".partial", {stage.type, dims}, Memory::arena);
+    const Var g = make_var("g");
+    std::vector<Expr> index = index_of(stage.axes);
+    index.insert(index.begin(), Expr(g));
+
+    Block body = loops(stage.axes, {Stmt{Store{partial, index, initial_value(stage.op, stage.type)}}});
+    std::vector<Axis> inner;
+    Var sample;
+    for (const Axis& axis : stage.reduce) {
+      if (axis.extent == kBatch) sample = axis.var;
+      else inner.push_back(axis);
+    }
+    const auto store = [&](const Expr& value) { return Stmt{Store{partial, index, value}}; };
+    Block one = loops(stage.axes, reduction(stage, load(partial, stage.type, index), inner, store));
+    body.push_back(sample_loop(sample, g, std::move(one)));
+    add_kernel(name + ".partial", layer, {group_loop_of(g, std::move(body))});
+
+    Stage total = stage;
+    const Var group = make_var("g");
+    index[0] = group;
+    total.reduce = {{group, groups()}};
+    total.value = load(partial, stage.type, index);
+    add_kernel(name, layer, nest(total, buffer, nullptr));
+  }
+
+  /// An output that has a buffer of its own takes that one; a new value of a state, and whatever shares its buffer, is copied at the end.
+  void lower_output(const Output& output) {
+    const BufferId buffer = buffers_.at(output.value);
+    Buffer& source = program_.buffers[static_cast<std::size_t>(buffer)];
+    const auto target = program_.find(output.name);
+    if (!target && source.memory == Memory::arena && !source.view_of && !has_views(buffer)) {
+      source.memory = Memory::output;
+      source.name = unique(output.name);
+      return;
+    }
+    const TensorType& type = graph_.type(output.value);
+    const BufferId destination = target ? *target : add_buffer(output.name, type, Memory::output);
+    if (program_.storage(buffer) == destination) return;
+    Stage copy;
+    copy.type = type.scalar;
+    std::vector<Expr> index;
+    for (std::size_t i = 0; i < type.dims.size(); ++i) {
+      copy.axes.push_back({make_var(i == 0 && type.dims[0] == kBatch ? "n" : fmt::format("i{}", i)), type.dims[i]});
+      index.emplace_back(copy.axes.back().var);
+    }
+    copy.value = load(buffer, type.scalar, index);
+    const std::string layer = graph_.node(output.value).label;
+    add_kernel(unique(output.name + ".update"), layer, nest(copy, destination, nullptr));
+  }
+
+  bool has_views(BufferId buffer) const {
+    return std::any_of(program_.buffers.begin(), program_.buffers.end(), [&](const Buffer& b) { return b.view_of == buffer; });
+  }
+
+  const Graph& graph_;
+  Program program_;
+  BufferId count_ = -1;
+  std::map<Value, BufferId> buffers_;
+  std::vector<std::pair<Stage, BufferId>> stages_;
+  std::set<std::string> names_;
+};
+
+}  // namespace
+
+Program lower(const Graph& graph, const Target&) { return Lowering(graph).run(); }
+
+}  // namespace cnnc

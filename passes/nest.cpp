@@ -1,0 +1,65 @@
+#include "passes/nest.h"
+
+#include <algorithm>
+
+namespace cnnc {
+
+Nest nest_of(const Stmt& stmt) {
+  Nest nest;
+  const Stmt* at = &stmt;
+  while (const auto* loop = at->as<For>()) {
+    nest.loops.push_back({loop->var, loop->begin, loop->end, loop->kind, {}});
+    if (loop->body.size() != 1 || !loop->body.front().as<For>()) {
+      nest.body = loop->body;
+      return nest;
+    }
+    at = &loop->body.front();
+  }
+  nest.body = {stmt};
+  return nest;
+}
+
+Block wrap(std::span<const For> loops, Block body) {
+  for (std::size_t i = loops.size(); i-- > 0;) {
+    For loop = loops[i];
+    loop.body = std::move(body);
+    body = {Stmt{std::move(loop)}};
+  }
+  return body;
+}
+
+std::vector<BufferAccess> accesses(const Block& block) {
+  std::vector<BufferAccess> all;
+  walk_exprs(block, [&](const Expr& top) {
+    walk(top, [&](const Expr& expr) {
+      if (const auto* load = expr.as<Load>()) all.push_back({load->buffer, load->index, false});
+    });
+  });
+  walk(block, [&](const Stmt& stmt) {
+    if (const auto* store = stmt.as<Store>()) all.push_back({store->buffer, store->index, true});
+    if (const auto* accumulate = stmt.as<Accumulate>()) {
+      all.push_back({accumulate->buffer, accumulate->index, false});
+      all.push_back({accumulate->buffer, accumulate->index, true});
+    }
+  });
+  return all;
+}
+
+std::optional<std::int64_t> extent(const For& loop) { return (loop.end - loop.begin).constant(); }
+
+const For* group_loop(const Kernel& kernel) {
+  if (kernel.body.size() != 1) return nullptr;
+  const auto* loop = kernel.body.front().as<For>();
+  if (!loop || !extent(*loop)) return nullptr;
+  const bool over_samples = std::any_of(loop->body.begin(), loop->body.end(), [&](const Stmt& stmt) {
+    const auto* inner = stmt.as<For>();
+    return inner && is_sample_loop(*inner, loop->var);
+  });
+  return over_samples ? loop : nullptr;
+}
+
+bool is_sample_loop(const For& loop, const Var& group) {
+  return same(loop.begin, Expr(group) * kGroupSize) && !loop.end.constant();
+}
+
+}  // namespace cnnc

@@ -1,0 +1,46 @@
+// Loop nests: the view that scheduling passes take of a statement.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "ir/loop.h"
+
+namespace cnnc {
+
+/// Loops around a common body, outermost first; each loop's own body is empty here.
+struct Nest {
+  std::vector<For> loops;
+  Block body;
+};
+
+/// The longest perfect nest that begins at `stmt` (no loops where it is not a For).
+Nest nest_of(const Stmt& stmt);
+/// The statements of that nest; with no loops just its body.
+Block wrap(std::span<const For> loops, Block body);
+
+/// A buffer that a statement reads or writes, with the index used.
+struct BufferAccess {
+  BufferId buffer;   // as written: maybe a view
+  std::vector<Expr> index;
+  bool write;
+};
+/// Every access in `block`, also those in bounds and indices. An Accumulate reads and writes.
+std::vector<BufferAccess> accesses(const Block& block);
+
+/// end - begin, where constant.
+std::optional<std::int64_t> extent(const For& loop);
+
+/// The loop over groups of samples that lowering gives every kernel with a batch axis: for g in 0 .. groups, with a loop over samples right inside;
+/// null for other kernels.
+const For* group_loop(const Kernel& kernel);
+/// Whether `loop` runs over the samples of one group: for n in g*size .. min(g*size + size, count[]).
+bool is_sample_loop(const For& loop, const Var& group);
+
+/// Samples in a group: the unit in which batches are reduced (design: a fixed tree keyed by sample) and handed to threads. Part of the meaning of a
+/// program, since it fixes the order of sums; not a tuning knob.
+inline constexpr std::int64_t kGroupSize = 16;
+
+}  // namespace cnnc

@@ -1,0 +1,156 @@
+// plan_memory:
+//   a : f32[100] arena    (kernels 0 to 1)          a : f32[100] arena offset 0
+//   b : f32[100] arena    (kernels 1 to 2)    ->    b : f32[100] arena offset 448
+//   c : f32[100] arena    (kernels 2 to 3)          c : f32[100] arena offset 0
+// Largest buffers first, each at the lowest place where it meets no other one that is alive with it.
+#include "passes/plan_memory.h"
+
+#include <algorithm>
+#include <map>
+
+#include "passes/nest.h"
+
+namespace cnnc {
+
+namespace {
+
+constexpr std::int64_t kAlignment = 64;
+
+struct Life {
+  BufferId buffer = 0;
+  std::int64_t bytes = 0;
+  std::size_t first = SIZE_MAX, last = 0;
+  std::size_t kernel = 0;   // of thread buffers
+
+  void extend(std::size_t from, std::size_t to) {
+    first = std::min(first, from);
+    last = std::max(last, to);
+  }
+  bool meets(const Life& other) const { return first <= other.last && other.first <= last; }
+};
+
+std::int64_t bytes_of(const Buffer& buffer) {
+  const std::int64_t bytes = element_count(buffer.type.dims, 1) * static_cast<std::int64_t>(size_of(buffer.type.scalar));
+  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+}
+
+/// Positions of statements in one kernel, and the lives of its thread buffers among them.
+class ThreadLives {
+ public:
+  ThreadLives(const Program& program, std::size_t kernel) : program_(program), kernel_(kernel) {
+    visit(program.kernels[kernel].body);
+  }
+  std::map<BufferId, Life> lives;
+
+ private:
+  using Uses = std::map<BufferId, std::pair<std::size_t, std::size_t>>;   // first and last position
+
+  /// Within one block, a buffer that two of its statements use lives from the first to the last of them, each whole; one that a single statement
+  /// uses lives as long as the block inside says.
+  Uses visit(const Block& block) {
+    std::map<BufferId, std::vector<std::pair<std::size_t, std::size_t>>> spans;   // of the statements that use it
+    std::map<BufferId, std::pair<std::size_t, std::size_t>> inner;
+    for (const Stmt& stmt : block) {
+      const std::size_t begin = position_++;
+      Uses uses;
+      if (const auto* loop = stmt.as<For>()) uses = visit(loop->body);
+      if (const auto* branch = stmt.as<If>()) {
+        uses = visit(branch->then_body);
+        for (const auto& [id, span] : visit(branch->else_body)) {
+          auto [known, fresh] = uses.try_emplace(id, span);
+          if (!fresh) known->second = {std::min(known->second.first, span.first), std::max(known->second.second, span.second)};
+        }
+      }
+      if (!stmt.as<For>() && !stmt.as<If>())
+        for (const BufferAccess& access : accesses({stmt}))
+          if (program_.buffer(program_.storage(access.buffer)).memory == Memory::thread) uses[program_.storage(access.buffer)] = {begin, begin};
+      const std::size_t end = position_++;
+      for (const auto& [id, span] : uses) {
+        spans[id].push_back({begin, end});
+        inner[id] = span;
+      }
+    }
+    Uses result;
+    for (const auto& [id, list] : spans) {
+      result[id] = list.size() == 1 ? inner.at(id) : std::pair(list.front().first, list.back().second);
+      Life life;
+      life.buffer = id;
+      life.bytes = bytes_of(program_.buffer(id));
+      life.kernel = kernel_;
+      life.extend(result[id].first, result[id].second);
+      lives[id] = life;   // the outermost block is visited last and sees the whole
+    }
+    return result;
+  }
+
+  const Program& program_;
+  std::size_t kernel_;
+  std::size_t position_ = 0;
+};
+
+std::vector<Life> arena_lives(const Program& program) {
+  std::map<BufferId, Life> lives;
+  for (std::size_t k = 0; k < program.kernels.size(); ++k)
+    for (const BufferAccess& access : accesses(program.kernels[k].body)) {
+      const BufferId id = program.storage(access.buffer);
+      if (program.buffer(id).memory != Memory::arena) continue;
+      Life& life = lives[id];
+      life.buffer = id;
+      life.bytes = bytes_of(program.buffer(id));
+      life.extend(k, k);
+    }
+  std::vector<Life> result;
+  for (const auto& [id, life] : lives) result.push_back(life);
+  return result;
+}
+
+void place(Program& program, std::vector<Life> lives) {
+  std::stable_sort(lives.begin(), lives.end(), [](const Life& a, const Life& b) { return a.bytes > b.bytes; });
+  std::vector<Life> placed;
+  const auto offset_of = [&](const Life& life) -> std::int64_t& { return program.buffers[static_cast<std::size_t>(life.buffer)].offset; };
+  for (const Life& life : lives) {
+    std::vector<std::pair<std::int64_t, std::int64_t>> taken;
+    for (const Life& other : placed)
+      if (life.meets(other)) taken.emplace_back(offset_of(other), offset_of(other) + other.bytes);
+    std::sort(taken.begin(), taken.end());
+    std::int64_t offset = 0;
+    for (const auto& [begin, end] : taken) {
+      if (begin - offset >= life.bytes) break;
+      offset = std::max(offset, end);
+    }
+    offset_of(life) = offset;
+    placed.push_back(life);
+  }
+}
+
+}  // namespace
+
+Program plan_memory(const Program& program, const Target&) {
+  Program result = program;
+  place(result, arena_lives(program));
+  for (std::size_t k = 0; k < program.kernels.size(); ++k) {
+    std::vector<Life> lives;
+    for (const auto& [id, life] : ThreadLives(program, k).lives) lives.push_back(life);
+    place(result, std::move(lives));
+  }
+  return result;
+}
+
+MemoryPlan memory_plan(const Program& program) {
+  MemoryPlan plan;
+  for (const Buffer& buffer : program.buffers) {
+    if (buffer.view_of || buffer.offset < 0) continue;
+    auto& total = buffer.memory == Memory::arena ? plan.arena_bytes : plan.scratch_bytes;
+    total = std::max(total, buffer.offset + bytes_of(buffer));
+  }
+  const auto lives = arena_lives(program);
+  for (std::size_t k = 0; k < program.kernels.size(); ++k) {
+    std::int64_t live = 0;
+    for (const Life& life : lives)
+      if (life.first <= k && k <= life.last) live += life.bytes;
+    plan.arena_lower_bound = std::max(plan.arena_lower_bound, live);
+  }
+  return plan;
+}
+
+}  // namespace cnnc

@@ -1,0 +1,261 @@
+// tile:
+//   for y { for x in 0 .. 14 { for c in 0 .. 64 {           for y { for x.t in 0 .. 1 { for c.t in 0 .. 2 {
+//     alloc sum : f32[]                                       alloc sum : f32[14,2,16]
+//     sum[] = 0                                        ->     for x, c, l { sum[x,c,l] = 0 }
+//     for k { sum[] += a[y,x,k] * w[k,c] }                    for k { for x, c, l { sum[x,c,l] += a[y,x,k] * w[k, c.t*32 + c*16 + l] } }
+//     out[y,x,c] = sum[] } } }                                for x, c, l { out[y, x, c.t*32 + c*16 + l] = sum[x,c,l] } } } }
+// What does not fill a tile gets a smaller one of its own. The sizes are the tile model's choice (tile_model.h).
+#include "passes/tile.h"
+
+#include <algorithm>
+
+#include "passes/nest.h"
+#include "passes/tile_model.h"
+
+namespace cnnc {
+
+namespace {
+
+/// for axes { alloc sum; sum[] = initial; for reduce { sum[] op= value }; store }
+struct ReductionNest {
+  std::vector<For> axes;
+  BufferId sum;
+  Expr initial;
+  std::vector<For> reduce;
+  Accumulate inner;
+  Store store;
+};
+
+std::optional<ReductionNest> match(const Program& program, const Stmt& stmt) {
+  Nest outer = nest_of(stmt);
+  if (outer.body.size() != 4 || outer.loops.empty()) return std::nullopt;
+  const auto* alloc = outer.body[0].as<Alloc>();
+  const auto* initial = outer.body[1].as<Store>();
+  const auto* store = outer.body[3].as<Store>();
+  if (!alloc || !initial || !store || initial->buffer != alloc->buffer) return std::nullopt;
+  if (!program.buffer(alloc->buffer).type.dims.empty()) return std::nullopt;
+  Nest inner = nest_of(outer.body[2]);
+  if (inner.loops.empty() || inner.body.size() != 1) return std::nullopt;
+  const auto* accumulate = inner.body.front().as<Accumulate>();
+  if (!accumulate || accumulate->buffer != alloc->buffer) return std::nullopt;
+  for (const For& loop : outer.loops)
+    if (loop.kind != LoopKind::serial) return std::nullopt;
+  for (const For& loop : inner.loops)   // a bound that depends on an axis would differ within a tile
+    for (const For& axis : outer.loops)
+      if (depends_on(loop.begin, axis.var) || depends_on(loop.end, axis.var)) return std::nullopt;
+  return ReductionNest{outer.loops, alloc->buffer, initial->value, inner.loops, *accumulate, *store};
+}
+
+/// Elements between neighbours along `var`, where constant.
+std::optional<std::int64_t> memory_stride(const Program& program, BufferId buffer, const std::vector<Expr>& index, const Var& var) {
+  const Dims& dims = program.buffer(buffer).type.dims;
+  std::int64_t scale = 1, total = 0;
+  for (std::size_t i = dims.size(); i-- > 0; scale *= dims[i]) {
+    const auto step = stride_in(index[i], var);
+    if (!step) return std::nullopt;
+    total += *step * scale;
+  }
+  return total;
+}
+
+class Tiler {
+ public:
+  Tiler(const Program& program, const Target& target) : program_(program), target_(target) {}
+
+  Program run() {
+    for (Kernel& kernel : program_.kernels) kernel.body = tiled(kernel.body);
+    return std::move(program_);
+  }
+
+ private:
+  Block tiled(const Block& block) {
+    Block result;
+    for (const Stmt& stmt : block) {
+      if (const auto nest = match(program_, stmt)) {
+        const Block replacement = tile_nest(*nest);
+        result.insert(result.end(), replacement.begin(), replacement.end());
+      } else if (const auto* loop = stmt.as<For>()) {
+        For copy = *loop;
+        copy.body = tiled(loop->body);
+        result.push_back({std::move(copy)});
+      } else {
+        result.push_back(stmt);
+      }
+    }
+    return result;
+  }
+
+  ScalarType type_of(const ReductionNest& nest) const { return program_.buffer(nest.sum).type.scalar; }
+
+  /// The axis whose neighbours are neighbours in the result and in the operands: the vector. -1: none.
+  int vector_axis(const ReductionNest& nest) const {
+    for (std::size_t a = nest.axes.size(); a-- > 0;) {
+      const For& axis = nest.axes[a];
+      if (!extent(axis) || *extent(axis) < 2 || memory_stride(program_, nest.store.buffer, nest.store.index, axis.var) != 1) continue;
+      bool contiguous = true;
+      for (const BufferAccess& access : accesses({Stmt{nest.inner}})) {
+        const auto stride = memory_stride(program_, access.buffer, access.index, axis.var);
+        contiguous &= stride == 0 || stride == 1;
+      }
+      if (contiguous) return static_cast<int>(a);
+    }
+    return -1;
+  }
+
+  Tile model_tile(const ReductionNest& nest, int vector) const {
+    std::vector<TileAxis> axes;
+    for (std::size_t a = 0; a < nest.axes.size(); ++a)
+      axes.push_back({extent(nest.axes[a]).value_or(0), static_cast<int>(a) == vector});
+    std::vector<TileLoad> loads;
+    for (const BufferAccess& access : accesses({Stmt{nest.inner}})) {
+      if (access.buffer == nest.sum || access.index.empty()) continue;
+      TileLoad load;
+      for (const For& axis : nest.axes)
+        load.varies.push_back(std::any_of(access.index.begin(), access.index.end(), [&](const Expr& e) { return depends_on(e, axis.var); }));
+      loads.push_back(std::move(load));
+    }
+    return choose_tile(axes, loads, target_.lanes(type_of(nest)), target_);
+  }
+
+  /// One axis within one tile: elements base + i, or, of the vector axis, base + block * lanes + lane.
+  struct Part {
+    Expr base;
+    std::int64_t count = 1;   // of the vector axis: blocks
+    std::int64_t lanes = 1;
+  };
+
+  Block tile_nest(const ReductionNest& nest) {
+    const int vector = vector_axis(nest);
+    const Tile tile = model_tile(nest, vector);
+    std::vector<Part> parts(nest.axes.size());
+    return emit_axis(nest, vector, tile, parts, 0);
+  }
+
+  /// Loops over the tiles along axis `at` and the ones after it; the remainder after the full tiles.
+  Block emit_axis(const ReductionNest& nest, int vector, const Tile& tile, std::vector<Part>& parts, std::size_t at) {
+    if (at == nest.axes.size()) return emit_tile(nest, vector, parts);
+    const For& axis = nest.axes[at];
+    const std::int64_t factor = tile.factors[at];
+    const std::int64_t lanes = static_cast<int>(at) == vector ? std::min(target_.lanes(type_of(nest)), *extent(axis)) : 1;
+    if (!extent(axis)) return emit_dynamic_axis(nest, vector, tile, parts, at);
+    Block result;
+    const auto emit_full = [&](std::int64_t begin, std::int64_t tiles, std::int64_t count, std::int64_t width) {
+      if (tiles == 0 || count == 0) return;
+      const std::int64_t step = count * width;
+      if (tiles == 1) {
+        parts[at] = {axis.begin + begin, count, width};
+        const Block body = emit_axis(nest, vector, tile, parts, at + 1);
+        result.insert(result.end(), body.begin(), body.end());
+        return;
+      }
+      const Var t = make_var(step == 1 ? axis.var->name : axis.var->name + ".t");
+      parts[at] = {axis.begin + begin + Expr(t) * step, count, width};
+      result.push_back({For{t, 0, tiles, LoopKind::serial, emit_axis(nest, vector, tile, parts, at + 1)}});
+    };
+    const std::int64_t length = *extent(axis), full = length / (factor * lanes);
+    emit_full(0, full, factor, lanes);
+    std::int64_t done = full * factor * lanes;
+    const std::int64_t rest = (length - done) / lanes;
+    emit_full(done, 1, rest, lanes);
+    done += rest * lanes;
+    if (done < length) emit_full(done, 1, 1, length - done);   // fewer lanes than a vector has
+    return result;
+  }
+
+  /// Full tiles, then single elements, along an axis whose extent is known at run time.
+  Block emit_dynamic_axis(const ReductionNest& nest, int vector, const Tile& tile, std::vector<Part>& parts, std::size_t at) {
+    const For& axis = nest.axes[at];
+    const std::int64_t factor = tile.factors[at];
+    Block result;
+    const Var tiles = make_var(axis.var->name + ".tiles");
+    if (factor > 1) {
+      result.push_back({Let{tiles, max(axis.end - axis.begin, 0) / factor}});
+      const Var t = make_var(axis.var->name + ".t");
+      parts[at] = {axis.begin + Expr(t) * factor, factor, 1};
+      result.push_back({For{t, 0, Expr(tiles), LoopKind::serial, emit_axis(nest, vector, tile, parts, at + 1)}});
+    }
+    const Var single = make_var(axis.var->name);
+    parts[at] = {Expr(single), 1, 1};
+    const Expr begin = factor > 1 ? axis.begin + Expr(tiles) * factor : axis.begin;
+    result.push_back({For{single, begin, axis.end, LoopKind::serial, emit_axis(nest, vector, tile, parts, at + 1)}});
+    return result;
+  }
+
+  Block emit_tile(const ReductionNest& nest, int vector, const std::vector<Part>& parts) {
+    Buffer sum = program_.buffer(nest.sum);
+    for (std::size_t a = 0; a < parts.size(); ++a)
+      if (parts[a].count > 1) sum.type.dims.push_back(parts[a].count);
+    if (vector >= 0) sum.type.dims.push_back(parts[static_cast<std::size_t>(vector)].lanes);
+    const auto id = static_cast<BufferId>(program_.buffers.size());
+    sum.name = fmt::format("{}.{}", sum.name, id);
+    program_.buffers.push_back(sum);
+
+    Block body;
+    body.push_back({Alloc{id}});
+    const auto everywhere = [&](const std::function<Stmt(const std::vector<Expr>& index, const Substitution& axes)>& make) {
+      return over_tile(nest, vector, parts, make);
+    };
+    const auto own_sum = [&](const Expr& value, const std::vector<Expr>& index) {
+      return transform(value, [&](const Expr& e) -> Expr {
+        const auto* l = e.as<Load>();
+        return l && l->buffer == nest.sum ? load(id, e.type(), index) : Expr();
+      });
+    };
+    body.push_back(everywhere([&](const auto& index, const auto& axes) { return Stmt{Store{id, index, substitute(nest.initial, axes)}}; }));
+    Block reduce{everywhere([&](const auto& index, const auto& axes) {
+      return Stmt{Accumulate{nest.inner.op, id, index, substitute(nest.inner.value, axes)}};
+    })};
+    Substitution fresh;
+    std::vector<For> loops = nest.reduce;
+    for (For& loop : loops) {
+      const Var var = make_var(loop.var->name);
+      loop.begin = substitute(loop.begin, fresh);
+      loop.end = substitute(loop.end, fresh);
+      fresh[loop.var] = Expr(var);
+      loop.var = var;
+    }
+    for (Stmt& stmt : wrap(loops, substitute(reduce, fresh))) body.push_back(std::move(stmt));
+    body.push_back(everywhere([&](const auto& index, const auto& axes) {
+      std::vector<Expr> to;
+      for (const Expr& e : nest.store.index) to.push_back(substitute(e, axes));
+      return Stmt{Store{nest.store.buffer, to, own_sum(substitute(nest.store.value, axes), index)}};
+    }));
+    return body;
+  }
+
+  /// Loops over the elements of a tile around make(index into the tile's sums, values of the axes).
+  static Stmt over_tile(const ReductionNest& nest, int vector, const std::vector<Part>& parts,
+                        const std::function<Stmt(const std::vector<Expr>&, const Substitution&)>& make) {
+    std::vector<For> loops;
+    std::vector<Expr> index;
+    Substitution axes;
+    for (std::size_t a = 0; a < parts.size(); ++a) {
+      Expr value = parts[a].base;
+      if (parts[a].count > 1) {
+        const Var i = make_var(nest.axes[a].var->name);
+        loops.push_back({i, 0, parts[a].count, LoopKind::serial, {}});
+        index.emplace_back(i);
+        value = value + Expr(i) * parts[a].lanes;
+      }
+      axes[nest.axes[a].var] = value;
+    }
+    if (vector >= 0) {
+      const For& axis = nest.axes[static_cast<std::size_t>(vector)];
+      const Var lane = make_var("lane");
+      loops.push_back({lane, 0, parts[static_cast<std::size_t>(vector)].lanes, LoopKind::serial, {}});
+      index.emplace_back(lane);
+      axes[axis.var] = axes[axis.var] + Expr(lane);
+    }
+    Block block = wrap(loops, {make(index, axes)});
+    return std::move(block.front());
+  }
+
+  Program program_;
+  const Target& target_;
+};
+
+}  // namespace
+
+Program tile(const Program& program, const Target& target) { return Tiler(program, target).run(); }
+
+}  // namespace cnnc

@@ -1,0 +1,13 @@
+// Register tiles.
+#pragma once
+
+#include "ir/loop.h"
+#include "ir/target.h"
+
+namespace cnnc {
+
+/// Every reduction nest computes a block of results at once, with its accumulators in a register buffer. Preserves bits: each result's own
+/// sum keeps its order.
+Program tile(const Program& program, const Target& target);
+
+}  // namespace cnnc

@@ -1,0 +1,108 @@
+#include "passes/tile_model.h"
+
+#include <algorithm>
+#include <functional>
+#include <limits>
+
+#include "passes/nest.h"
+
+namespace cnnc {
+
+namespace {
+
+/// Cycles from one FMA to one that uses its result, times FMAs started a cycle: accumulators needed to keep the units busy.
+constexpr double kIndependent = 8;
+
+class Model {
+ public:
+  Model(const std::vector<TileAxis>& axes, const std::vector<TileLoad>& loads, std::int64_t lanes, const Target& target)
+      : axes_(axes), loads_(loads), lanes_(lanes), target_(target) {}
+
+  /// Cycles for one step of the reduction over a tile of `factors` (vectors along the vector axis).
+  double tile_cycles(const std::vector<std::int64_t>& factors) const {
+    double accumulators = 1, load_count = 0;
+    for (auto f : factors) accumulators *= static_cast<double>(f);
+    for (const TileLoad& load : loads_) {
+      double distinct = load.vector_cost;
+      for (std::size_t a = 0; a < factors.size(); ++a)
+        if (load.varies[a]) distinct *= static_cast<double>(factors[a]);
+      load_count += distinct;
+    }
+    return std::max({accumulators / 2, load_count / 2, accumulators / 2 * std::max(1.0, kIndependent / accumulators)}) + kLoopOverhead;
+  }
+
+  bool fits(const std::vector<std::int64_t>& factors) const {
+    double accumulators = 1, kept = std::numeric_limits<double>::infinity();
+    for (auto f : factors) accumulators *= static_cast<double>(f);
+    for (const TileLoad& load : loads_) {
+      double distinct = 1;
+      for (std::size_t a = 0; a < factors.size(); ++a)
+        if (load.varies[a]) distinct *= static_cast<double>(factors[a]);
+      kept = std::min(kept, distinct);
+    }
+    if (loads_.size() < 2) kept = 0;
+    return accumulators + kept + 1 <= static_cast<double>(target_.registers);
+  }
+
+  /// Cycles for the whole nest: every combination of main tile and remainder, axis by axis.
+  double total_cycles(const std::vector<std::int64_t>& factors) const {
+    std::vector<std::int64_t> part(factors.size());
+    return sum(factors, part, 0, 1);
+  }
+
+ private:
+  static constexpr double kLoopOverhead = 0.5;
+  static constexpr double kCodePenalty = 1.01;   // a remainder costs code and compile time too
+
+  double sum(const std::vector<std::int64_t>& factors, std::vector<std::int64_t>& part, std::size_t axis, double times) const {
+    if (axis == factors.size()) return times * tile_cycles(part);
+    const TileAxis& a = axes_[axis];
+    const std::int64_t length = a.extent == 0 ? kGroupSize : a.vector ? (a.extent + lanes_ - 1) / lanes_ : a.extent;
+    part[axis] = factors[axis];
+    double total = sum(factors, part, axis + 1, times * static_cast<double>(length / factors[axis]));
+    if (const std::int64_t rest = length % factors[axis]; rest != 0) {
+      part[axis] = a.extent == 0 ? 1 : rest;
+      total += kCodePenalty * sum(factors, part, axis + 1, times * static_cast<double>(a.extent == 0 ? rest : 1));
+      part[axis] = factors[axis];
+    }
+    return total;
+  }
+
+  const std::vector<TileAxis>& axes_;
+  const std::vector<TileLoad>& loads_;
+  std::int64_t lanes_;
+  const Target& target_;
+};
+
+}  // namespace
+
+Tile choose_tile(const std::vector<TileAxis>& axes, const std::vector<TileLoad>& loads, std::int64_t lanes, const Target& target) {
+  const Model model(axes, loads, lanes, target);
+  std::vector<std::int64_t> best(axes.size(), 1), factors(axes.size(), 1);
+  double least = std::numeric_limits<double>::infinity();
+  // Axes outside the three innermost ones and the vector stay whole: larger blocks of them reuse nothing that these do not.
+  const std::size_t first = axes.size() > 4 ? axes.size() - 4 : 0;
+  const std::function<void(std::size_t)> search = [&](std::size_t axis) {
+    if (!model.fits(factors)) return;
+    if (axis == axes.size()) {
+      const double cycles = model.total_cycles(factors);
+      if (cycles < least) {
+        least = cycles;
+        best = factors;
+      }
+      return;
+    }
+    const TileAxis& a = axes[axis];
+    const std::int64_t length = a.extent == 0 ? kGroupSize : a.vector ? (a.extent + lanes - 1) / lanes : a.extent;
+    for (std::int64_t f = 1; f <= std::min(length, target.registers); ++f) {
+      if (a.extent == 0 && kGroupSize % f != 0) continue;
+      factors[axis] = f;
+      search(axis + 1);
+    }
+    factors[axis] = 1;
+  };
+  search(first);
+  return {best};
+}
+
+}  // namespace cnnc

@@ -1,0 +1,72 @@
+// unroll:
+//   for x in 0 .. 6 { vector l in 0 .. 8 { sum[x,l] += a[x] * w[l] } }    ->    unroll x in 0 .. 6 { vector l in 0 .. 8 { ... } }
+// The loop keeps its form here; code generation makes the copies.
+#include "passes/unroll.h"
+
+#include <algorithm>
+
+#include "passes/nest.h"
+
+namespace cnnc {
+
+namespace {
+
+/// The most copies of a statement that a short loop around a register tile may bring the total to.
+constexpr std::int64_t kMaxCopies = 96;
+
+class Unroller {
+ public:
+  explicit Unroller(const Program& program) : program_(program) {}
+
+  /// Copies of a statement that `block` expands to.
+  std::int64_t run(Block& block) const {
+    std::int64_t most = 1;
+    for (Stmt& stmt : block) {
+      auto* loop = stmt.as<For>();
+      if (!loop) continue;
+      const std::int64_t copies = run(loop->body);
+      const auto trips = extent(*loop);
+      if (loop->kind == LoopKind::serial && trips && (indexes_registers(*loop) || (is_short(*loop, copies * *trips)))) {
+        loop->kind = LoopKind::unroll;
+        most = std::max(most, copies * *trips);
+      } else {
+        most = std::max(most, loop->kind == LoopKind::serial ? 1 : copies);
+      }
+    }
+    return most;
+  }
+
+ private:
+  bool indexes_registers(const For& loop) const {
+    const auto all = accesses(loop.body);
+    return std::any_of(all.begin(), all.end(), [&](const BufferAccess& access) {
+      return program_.buffer(access.buffer).memory == Memory::reg &&
+             std::any_of(access.index.begin(), access.index.end(), [&](const Expr& e) { return depends_on(e, loop.var); });
+    });
+  }
+
+  /// A loop of a few iterations that only accumulates into registers.
+  bool is_short(const For& loop, std::int64_t copies) const {
+    if (copies > kMaxCopies || *extent(loop) > 8) return false;
+    bool accumulates = false, other = false;
+    walk(loop.body, [&](const Stmt& stmt) {
+      if (const auto* accumulate = stmt.as<Accumulate>()) accumulates |= program_.buffer(accumulate->buffer).memory == Memory::reg;
+      if (stmt.as<Store>() || stmt.as<Alloc>()) other = true;
+      if (const auto* inner = stmt.as<For>()) other |= inner->kind == LoopKind::serial;
+    });
+    return accumulates && !other;
+  }
+
+  const Program& program_;
+};
+
+}  // namespace
+
+Program unroll(const Program& program, const Target&) {
+  Program result = program;
+  const Unroller unroller(program);
+  for (Kernel& kernel : result.kernels) unroller.run(kernel.body);
+  return result;
+}
+
+}  // namespace cnnc

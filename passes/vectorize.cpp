@@ -1,0 +1,118 @@
+// vectorize:
+//   for i in 0 .. 100 { y[i] = x[i] + 1 }    ->    for i.t in 0 .. 6 { vector i in 0 .. 16 { y[i.t*16 + i] = x[i.t*16 + i] + 1 } }
+//                                                  vector i in 0 .. 4 { y[96 + i] = x[96 + i] + 1 }
+// A loop qualifies when it stores contiguously, along its variable, and carries nothing from one iteration to the next.
+#include "passes/vectorize.h"
+
+#include <algorithm>
+
+#include "passes/nest.h"
+
+namespace cnnc {
+
+namespace {
+
+class Vectorizer {
+ public:
+  Vectorizer(const Program& program, const Target& target) : program_(program), target_(target) {}
+
+  Block run(const Block& block) const {
+    Block result;
+    for (const Stmt& stmt : block) {
+      const auto* loop = stmt.as<For>();
+      if (!loop) {
+        result.push_back(stmt);
+      } else if (const auto width = lanes(*loop)) {
+        split(*loop, *width, result);
+      } else {
+        For copy = *loop;
+        copy.body = run(loop->body);
+        result.push_back({std::move(copy)});
+      }
+    }
+    return result;
+  }
+
+ private:
+  /// The vector width for `loop`, or nothing where it cannot or should not be a vector.
+  std::optional<std::int64_t> lanes(const For& loop) const {
+    if (loop.kind != LoopKind::serial || !extent(loop) || *extent(loop) < 2) return std::nullopt;
+    std::size_t widest = 1;
+    for (const Stmt& stmt : loop.body) {
+      const auto* store = stmt.as<Store>();
+      const auto* accumulate = stmt.as<Accumulate>();
+      if (!store && !accumulate) return std::nullopt;
+      const BufferId buffer = store ? store->buffer : accumulate->buffer;
+      const auto& index = store ? store->index : accumulate->index;
+      if (index.empty() || !contiguous(index, loop.var)) return std::nullopt;
+      widest = std::max(widest, size_of(program_.buffer(buffer).type.scalar));
+      if (!widen(store ? store->value : accumulate->value, loop.var, widest)) return std::nullopt;
+    }
+    if (loop.body.empty() || carries(loop)) return std::nullopt;
+    return target_.vector_bytes / static_cast<std::int64_t>(widest);
+  }
+
+  static bool contiguous(const std::vector<Expr>& index, const Var& var) {
+    for (std::size_t i = 0; i < index.size(); ++i)
+      if (stride_in(index[i], var) != (i + 1 == index.size() ? 1 : 0)) return false;
+    return true;
+  }
+
+  /// Takes account of the widest type that varies from lane to lane; refuses loads that would go lane by lane.
+  bool widen(const Expr& value, const Var& var, std::size_t& widest) const {
+    bool good = true;
+    walk(value, [&](const Expr& e) {
+      const auto* l = e.as<Load>();
+      if (!l) return;
+      const bool varies = std::any_of(l->index.begin(), l->index.end(), [&](const Expr& i) { return depends_on(i, var); });
+      if (!varies) return;
+      good &= contiguous(l->index, var);
+      widest = std::max(widest, size_of(e.type()));
+    });
+    return good;
+  }
+
+  /// Whether an iteration may read what another one wrote: a buffer that is stored is otherwise accessed at the stored element only.
+  bool carries(const For& loop) const {
+    const auto all = accesses(loop.body);
+    for (const BufferAccess& write : all) {
+      if (!write.write) continue;
+      for (const BufferAccess& other : all) {
+        if (program_.storage(other.buffer) != program_.storage(write.buffer)) continue;
+        if (other.buffer != write.buffer) return true;
+        for (std::size_t i = 0; i < write.index.size(); ++i)
+          if (!same(write.index[i], other.index[i])) return true;
+      }
+    }
+    return false;
+  }
+
+  static void split(const For& loop, std::int64_t width, Block& result) {
+    const std::int64_t length = *extent(loop), full = length / width;
+    const auto vector = [&](const Expr& begin, std::int64_t lanes) {
+      const Var lane = make_var(loop.var->name);
+      return Stmt{For{lane, 0, lanes, LoopKind::vector, substitute(loop.body, {{loop.var, loop.begin + begin + Expr(lane)}})}};
+    };
+    if (full == 1) {
+      result.push_back(vector(0, width));
+    } else if (full > 1) {
+      const Var t = make_var(loop.var->name + ".t");
+      result.push_back({For{t, 0, full, LoopKind::serial, {vector(Expr(t) * width, width)}}});
+    }
+    if (length % width != 0) result.push_back(vector(full * width, length % width));
+  }
+
+  const Program& program_;
+  const Target& target_;
+};
+
+}  // namespace
+
+Program vectorize(const Program& program, const Target& target) {
+  Program result = program;
+  const Vectorizer vectorizer(program, target);
+  for (Kernel& kernel : result.kernels) kernel.body = vectorizer.run(kernel.body);
+  return result;
+}
+
+}  // namespace cnnc
