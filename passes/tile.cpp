@@ -85,7 +85,13 @@ class Tiler {
     return result;
   }
 
-  ScalarType type_of(const ReductionNest& nest) const { return program_.buffer(nest.sum).type.scalar; }
+  /// Elements of the widest type of the nest in one vector.
+  std::int64_t lanes_of(const ReductionNest& nest) const {
+    std::int64_t lanes = target_.lanes(program_.buffer(nest.sum).type.scalar);
+    for (const BufferAccess& access : accesses({Stmt{nest.inner}}))
+      if (!access.index.empty()) lanes = std::min(lanes, target_.lanes(program_.buffer(access.buffer).type.scalar));
+    return lanes;
+  }
 
   /// The axis whose neighbours are neighbours in the result and in the operands: the vector. -1: none.
   int vector_axis(const ReductionNest& nest) const {
@@ -114,7 +120,7 @@ class Tiler {
         load.varies.push_back(std::any_of(access.index.begin(), access.index.end(), [&](const Expr& e) { return depends_on(e, axis.var); }));
       loads.push_back(std::move(load));
     }
-    return choose_tile(axes, loads, target_.lanes(type_of(nest)), target_);
+    return choose_tile(axes, loads, lanes_of(nest), target_);
   }
 
   /// One axis within one tile: elements base + i, or, of the vector axis, base + block * lanes + lane.
@@ -136,7 +142,7 @@ class Tiler {
     if (at == nest.axes.size()) return emit_tile(nest, vector, parts);
     const For& axis = nest.axes[at];
     const std::int64_t factor = tile.factors[at];
-    const std::int64_t lanes = static_cast<int>(at) == vector ? std::min(target_.lanes(type_of(nest)), *extent(axis)) : 1;
+    const std::int64_t lanes = static_cast<int>(at) == vector ? std::min(lanes_of(nest), *extent(axis)) : 1;
     if (!extent(axis)) return emit_dynamic_axis(nest, vector, tile, parts, at);
     Block result;
     const auto emit_full = [&](std::int64_t begin, std::int64_t tiles, std::int64_t count, std::int64_t width) {

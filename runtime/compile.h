@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "codegen/host.h"
 #include "ir/graph.h"
 #include "ir/loop.h"
 #include "ir/target.h"
@@ -35,8 +36,5 @@ Executable compile(const Graph& graph, const CompileOptions& options);
 /// The text of `graph` at a stage: `graph` as given, a pass's name: after it, `loops` after the last loop pass, `llvm`, `assembly`. `kernel` (not empty)
 /// limits loop-level and lower text to that kernel. Throws Error for an unknown stage or kernel, with what there is.
 std::string emit(const Graph& graph, const std::string& stage, const std::string& kernel, const CompileOptions& options);
-
-/// The machine that this process runs on.
-Target host_target();
 
 }  // namespace cnnc

@@ -1,0 +1,45 @@
+#include "passes/table.h"
+
+#include <array>
+
+#include "passes/apply_optimizer.h"
+#include "passes/contract.h"
+#include "passes/differentiate.h"
+#include "passes/expand_math.h"
+#include "passes/fuse.h"
+#include "passes/localize.h"
+#include "passes/parallelize.h"
+#include "passes/plan_memory.h"
+#include "passes/simplify.h"
+#include "passes/tile.h"
+#include "passes/unroll.h"
+#include "passes/vectorize.h"
+
+namespace cnnc {
+
+std::span<const PassRow<Graph>> graph_passes() {
+  static constexpr auto kRows = std::to_array<PassRow<Graph>>({
+      {"simplify", "rewrite by a table of rules, drop what nothing uses", simplify},
+      {"differentiate", "add the gradient of the loss with respect to every parameter", differentiate_graph, true},
+      {"apply_optimizer", "add each parameter's and optimizer state's new value", apply_optimizer, true},
+      {"simplify_step", "simplify the training step", simplify},
+  });
+  return kRows;
+}
+
+std::span<const PassRow<Program>> loop_passes() {
+  static constexpr auto kRows = std::to_array<PassRow<Program>>({
+      {"fuse", "move elementwise kernels into their consumers, join kernels over the same samples", fuse},
+      {"localize", "keep what lives within a group of samples in a worker's scratch", localize},
+      {"tile", "compute blocks of results at once, their sums in registers", tile},
+      {"vectorize", "make vector loops of independent innermost loops", vectorize},
+      {"unroll", "unroll loops over register tiles", unroll},
+      {"parallelize", "run independent outermost loops on all threads", parallelize},
+      {"expand_math", "replace exp, log and tanh by arithmetic", expand_math, true},
+      {"contract_fma", "join multiplications and additions where the target can", contract_fma},
+      {"plan_memory", "give every buffer its place in memory", plan_memory, true},
+  });
+  return kRows;
+}
+
+}  // namespace cnnc

@@ -1,0 +1,147 @@
+#include "runtime/executable.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+
+#include "passes/plan_memory.h"
+#include "runtime/executable_state.h"
+#include "runtime/threads.h"
+
+namespace cnnc {
+
+namespace {
+
+/// Zeroed pages, given back at the end; untouched ones cost nothing.
+class Pages {
+ public:
+  Pages() = default;
+  explicit Pages(std::size_t bytes) : bytes_(bytes) {
+    if (bytes == 0) return;
+    void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) fail("out of memory: {} MB are needed", bytes >> 20);
+    madvise(memory, bytes, MADV_HUGEPAGE);
+    data_ = static_cast<std::byte*>(memory);
+  }
+  Pages(Pages&& other) noexcept : data_(std::exchange(other.data_, nullptr)), bytes_(other.bytes_) {}
+  Pages& operator=(Pages&& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(bytes_, other.bytes_);
+    return *this;
+  }
+  ~Pages() {
+    if (data_) munmap(data_, bytes_);
+  }
+  std::byte* data() const { return data_; }
+
+ private:
+  std::byte* data_ = nullptr;
+  std::size_t bytes_ = 0;
+};
+
+std::size_t bytes_of(const Buffer& buffer) {
+  return static_cast<std::size_t>(element_count(buffer.type.dims, 1)) * size_of(buffer.type.scalar);
+}
+
+std::size_t aligned(std::size_t bytes) {
+  const auto alignment = static_cast<std::size_t>(kBufferAlignment);
+  return (bytes + alignment - 1) / alignment * alignment;
+}
+
+bool is_external(const Buffer& buffer) {
+  return !buffer.view_of && (buffer.memory == Memory::input || buffer.memory == Memory::state || buffer.memory == Memory::output);
+}
+
+}  // namespace
+
+struct Executable::State {
+  Program program;
+  Jit jit;
+  std::chrono::duration<double> compile_time;
+  MemoryPlan plan;
+  Pages owned;                      // inputs, states, outputs, constants, one after another
+  Pages arena, scratch;
+  std::vector<std::byte*> addresses;  // by BufferId
+  std::vector<std::string> names;
+  int scratch_workers = 0;
+};
+
+struct ExecutableFactory {
+  static Executable make(std::unique_ptr<Executable::State> state) { return Executable(std::move(state)); }
+};
+
+Executable make_executable(Program program, Jit jit, std::chrono::duration<double> compile_time) {
+  auto state = std::make_unique<Executable::State>(Executable::State{std::move(program), std::move(jit), compile_time, {}, {}, {}, {}, {}, {}, 0});
+  const Program& p = state->program;
+  state->plan = memory_plan(p);
+  std::size_t total = 0;
+  const auto owned = [](const Buffer& b) { return is_external(b) || (b.memory == Memory::constant && !b.view_of); };
+  for (const Buffer& buffer : p.buffers)
+    if (owned(buffer)) total += aligned(bytes_of(buffer));
+  state->owned = Pages(total);
+  state->arena = Pages(static_cast<std::size_t>(state->plan.arena_bytes));
+  std::byte* next = state->owned.data();
+  for (const Buffer& buffer : p.buffers) {
+    state->addresses.push_back(owned(buffer) ? next : nullptr);
+    if (!owned(buffer)) continue;
+    if (buffer.memory == Memory::constant) std::memcpy(next, buffer.data.bytes().data(), bytes_of(buffer));
+    else state->names.push_back(buffer.name);
+    next += aligned(bytes_of(buffer));
+  }
+  return ExecutableFactory::make(std::move(state));
+}
+
+Executable::Executable(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Executable::Executable(Executable&&) noexcept = default;
+Executable& Executable::operator=(Executable&&) noexcept = default;
+Executable::~Executable() = default;
+
+TensorRef Executable::tensor(std::string_view name) {
+  const auto id = state_->program.find(name);
+  CNNC_CHECK(id && is_external(state_->program.buffer(*id)), "no input, state or output is called '{}'", name);
+  const Buffer& buffer = state_->program.buffer(*id);
+  return {buffer.type, {state_->addresses[static_cast<std::size_t>(*id)], bytes_of(buffer)}};
+}
+
+bool Executable::has(std::string_view name) const {
+  const auto id = state_->program.find(name);
+  return id && is_external(state_->program.buffer(*id));
+}
+
+const std::vector<std::string>& Executable::names() const { return state_->names; }
+
+void Executable::run(std::int64_t count, ThreadPool& pool) {
+  State& s = *state_;
+  if (s.plan.scratch_bytes > 0 && s.scratch_workers < pool.size()) {
+    s.scratch_workers = pool.size();
+    s.scratch = Pages(static_cast<std::size_t>(s.plan.scratch_bytes) * static_cast<std::size_t>(s.scratch_workers));
+  }
+  tensor("count").data<std::int64_t>()[0] = count;
+  KernelContext context;
+  context.buffers = s.addresses.data();
+  context.arena = s.arena.data();
+  context.scratch = s.scratch.data();
+  context.scratch_stride = s.plan.scratch_bytes;
+  context.threads = &pool;
+  context.parallel_for = [](KernelContext* c, std::int64_t n, KernelBody body) {
+    struct Task {
+      KernelContext* context;
+      KernelBody body;
+    } task{c, body};
+    static_cast<ThreadPool*>(c->threads)->parallel_for(
+        n,
+        [](void* data, std::int64_t begin, std::int64_t end, std::int64_t worker) {
+          const auto* t = static_cast<Task*>(data);
+          t->body(t->context, begin, end, worker);
+        },
+        &task);
+  };
+  for (KernelFunction kernel : s.jit.kernels()) kernel(&context);
+}
+
+std::size_t Executable::arena_bytes() const { return static_cast<std::size_t>(state_->plan.arena_bytes); }
+std::chrono::duration<double> Executable::compile_time() const { return state_->compile_time; }
+
+}  // namespace cnnc
