@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
-#include <map>
+#include <utility>
 
 #include "passes/plan_memory.h"
 #include "runtime/executable_state.h"
@@ -68,10 +68,6 @@ struct Executable::State {
   int scratch_workers = 0;
 };
 
-struct ExecutableFactory {
-  static Executable make(std::unique_ptr<Executable::State> state) { return Executable(std::move(state)); }
-};
-
 Executable make_executable(Program program, Jit jit, std::chrono::duration<double> compile_time) {
   auto state = std::make_unique<Executable::State>(Executable::State{std::move(program), std::move(jit), compile_time, {}, {}, {}, {}, {}, {}, 0});
   const Program& p = state->program;
@@ -90,7 +86,7 @@ Executable make_executable(Program program, Jit jit, std::chrono::duration<doubl
     else state->names.push_back(buffer.name);
     next += aligned(bytes_of(buffer));
   }
-  return ExecutableFactory::make(std::move(state));
+  return Executable(std::move(state));
 }
 
 Executable::Executable(std::unique_ptr<State> state) : state_(std::move(state)) {}

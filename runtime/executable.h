@@ -28,6 +28,8 @@ struct TensorRef {
 
 class Executable {
  public:
+  struct State;   // made by make_executable (runtime/executable_state.h)
+  explicit Executable(std::unique_ptr<State> state);
   Executable(Executable&&) noexcept;
   Executable& operator=(Executable&&) noexcept;
   ~Executable();
@@ -45,9 +47,6 @@ class Executable {
   std::chrono::duration<double> compile_time() const;
 
  private:
-  friend struct ExecutableFactory;
-  struct State;
-  explicit Executable(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
 
