@@ -168,7 +168,7 @@ class FunctionEmitter {
     auto* type = llvm::FunctionType::get(build_.getVoidTy(), {pointer, i64, i64, i64}, false);
     auto* body = llvm::Function::Create(type, llvm::Function::InternalLinkage,
                                         function_.getName() + "." + loop.var->name, module_);
-    body->copyAttributesFrom(&function_);
+    body->setAttributes(function_.getAttributes());
     FunctionEmitter(program_, module_, *body).emit_parallel_body(loop);
     auto* callback_type = llvm::FunctionType::get(llvm::Type::getVoidTy(context), {pointer, i64, pointer}, false);
     auto* callback = context_field(offsetof(KernelContext, parallel_for), pointer);

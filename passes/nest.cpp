@@ -47,15 +47,24 @@ std::vector<BufferAccess> accesses(const Block& block) {
 
 std::optional<std::int64_t> extent(const For& loop) { return (loop.end - loop.begin).constant(); }
 
+bool runs_over_groups(const For& loop) {
+  if (!extent(loop)) return false;
+  bool found = false;
+  const auto inspect = [&](const Expr& bound) {
+    bool at_run_time = false;
+    walk(bound, [&](const Expr& e) { at_run_time |= e.as<Load>() != nullptr; });
+    found |= at_run_time && depends_on(bound, loop.var);
+  };
+  walk(loop.body, [&](const Stmt& stmt) {
+    if (const auto* inner = stmt.as<For>()) inspect(inner->end);
+  });
+  return found;
+}
+
 const For* group_loop(const Kernel& kernel) {
   if (kernel.body.size() != 1) return nullptr;
   const auto* loop = kernel.body.front().as<For>();
-  if (!loop || !extent(*loop)) return nullptr;
-  const bool over_samples = std::any_of(loop->body.begin(), loop->body.end(), [&](const Stmt& stmt) {
-    const auto* inner = stmt.as<For>();
-    return inner && is_sample_loop(*inner, loop->var);
-  });
-  return over_samples ? loop : nullptr;
+  return loop && runs_over_groups(*loop) ? loop : nullptr;
 }
 
 bool is_sample_loop(const For& loop, const Var& group) {

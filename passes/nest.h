@@ -33,8 +33,10 @@ std::vector<BufferAccess> accesses(const Block& block);
 /// end - begin, where constant.
 std::optional<std::int64_t> extent(const For& loop);
 
-/// The loop over groups of samples that lowering gives every kernel with a batch axis: for g in 0 .. groups, with a loop over samples right inside;
-/// null for other kernels.
+/// Whether `loop` is one over groups of samples, which lowering gives every kernel with a batch axis: inside it, the range of a loop depends on its variable and
+/// on the run-time count.
+bool runs_over_groups(const For& loop);
+/// That loop, where it is all of a kernel; null for other kernels.
 const For* group_loop(const Kernel& kernel);
 /// Whether `loop` runs over the samples of one group: for n in g*size .. min(g*size + size, count[]).
 bool is_sample_loop(const For& loop, const Var& group);

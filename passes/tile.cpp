@@ -38,8 +38,10 @@ std::optional<ReductionNest> match(const Program& program, const Stmt& stmt) {
   if (inner.loops.empty() || inner.body.size() != 1) return std::nullopt;
   const auto* accumulate = inner.body.front().as<Accumulate>();
   if (!accumulate || accumulate->buffer != alloc->buffer) return std::nullopt;
-  for (const For& loop : outer.loops)
-    if (loop.kind != LoopKind::serial) return std::nullopt;
+  for (const For& loop : outer.loops) {
+    const bool is_axis = std::any_of(store->index.begin(), store->index.end(), [&](const Expr& e) { return depends_on(e, loop.var); });
+    if (loop.kind != LoopKind::serial || !is_axis || runs_over_groups(loop)) return std::nullopt;
+  }
   for (const For& loop : inner.loops)   // a bound that depends on an axis would differ within a tile
     for (const For& axis : outer.loops)
       if (depends_on(loop.begin, axis.var) || depends_on(loop.end, axis.var)) return std::nullopt;
