@@ -53,7 +53,8 @@ class FunctionEmitter {
     auto [known, fresh] = addresses_.try_emplace(storage, nullptr);
     if (!fresh) return known->second;
     const Buffer& buffer = program_.buffer(storage);
-    CNNC_CHECK(buffer.memory != Memory::stack && buffer.memory != Memory::reg, "{} is used outside its Alloc", buffer.name);
+    CNNC_CHECK(buffer.memory != Memory::stack && buffer.memory != Memory::reg,
+               "{} is used outside its Alloc", buffer.name);
     llvm::IRBuilder<>::InsertPointGuard guard(build_);
     build_.SetInsertPoint(entry_);
     llvm::Type* const pointer = build_.getPtrTy();
@@ -64,40 +65,52 @@ class FunctionEmitter {
         base = context_field(offsetof(KernelContext, arena), pointer);
       } else {
         base = context_field(offsetof(KernelContext, scratch), pointer);
-        llvm::Value* stride = context_field(offsetof(KernelContext, scratch_stride), build_.getInt64Ty());
+        llvm::Value* stride =
+            context_field(offsetof(KernelContext, scratch_stride), build_.getInt64Ty());
         llvm::Value* worker = build_.getInt64(0);
         if (function_.arg_size() > 1) worker = function_.getArg(3);
         base = build_.CreateInBoundsGEP(build_.getInt8Ty(), base, build_.CreateMul(worker, stride));
       }
-      base = build_.CreateConstInBoundsGEP1_64(build_.getInt8Ty(), base, static_cast<std::uint64_t>(buffer.offset));
+      base = build_.CreateConstInBoundsGEP1_64(build_.getInt8Ty(), base,
+                                               static_cast<std::uint64_t>(buffer.offset));
     } else {
       auto* table = context_field(offsetof(KernelContext, buffers), pointer);
-      auto* slot = build_.CreateConstInBoundsGEP1_64(pointer, table, static_cast<std::uint64_t>(storage));
+      auto* slot =
+          build_.CreateConstInBoundsGEP1_64(pointer, table, static_cast<std::uint64_t>(storage));
       base = build_.CreateLoad(pointer, slot);
     }
-    build_.CreateAlignmentAssumption(module_.getDataLayout(), base, static_cast<unsigned>(kBufferAlignment));
+    build_.CreateAlignmentAssumption(module_.getDataLayout(), base,
+                                     static_cast<unsigned>(kBufferAlignment));
     return known->second = base;
   }
 
   void emit_block(const Block& block, Scope scope) {
     for (const Stmt& stmt : block) {
-      if (const auto* loop = stmt.as<For>()) emit_for(*loop, scope);
-      else if (const auto* store = stmt.as<Store>()) emit_store(store->buffer, store->index, store->value, scope);
-      else if (const auto* accumulate = stmt.as<Accumulate>()) emit_accumulate(*accumulate, scope);
-      else if (const auto* let = stmt.as<Let>()) scope.variables[let->var] = expressions_.emit(let->value, scope);
-      else if (const auto* alloc = stmt.as<Alloc>()) emit_alloc(alloc->buffer);
-      else emit_if(*stmt.as<If>(), scope);
+      if (const auto* loop = stmt.as<For>())
+        emit_for(*loop, scope);
+      else if (const auto* store = stmt.as<Store>())
+        emit_store(store->buffer, store->index, store->value, scope);
+      else if (const auto* accumulate = stmt.as<Accumulate>())
+        emit_accumulate(*accumulate, scope);
+      else if (const auto* let = stmt.as<Let>())
+        scope.variables[let->var] = expressions_.emit(let->value, scope);
+      else if (const auto* alloc = stmt.as<Alloc>())
+        emit_alloc(alloc->buffer);
+      else
+        emit_if(*stmt.as<If>(), scope);
     }
   }
 
-  void emit_store(BufferId buffer, const std::vector<Expr>& index, const Expr& value, const Scope& scope) {
+  void emit_store(BufferId buffer, const std::vector<Expr>& index, const Expr& value,
+                  const Scope& scope) {
     expressions_.store(buffer, index, expressions_.emit(value, scope), scope);
   }
 
   void emit_accumulate(const Accumulate& accumulate, const Scope& scope) {
     llvm::Value* old = expressions_.load(accumulate.buffer, accumulate.index, scope);
     llvm::Value* value = expressions_.emit(accumulate.value, scope);
-    value = expressions_.combine(accumulate.op, program_.buffer(accumulate.buffer).type.scalar, old, value);
+    value = expressions_.combine(accumulate.op, program_.buffer(accumulate.buffer).type.scalar, old,
+                                 value);
     expressions_.store(accumulate.buffer, accumulate.index, value, scope);
   }
 
@@ -105,8 +118,10 @@ class FunctionEmitter {
     const Buffer& buffer = program_.buffer(id);
     llvm::IRBuilder<>::InsertPointGuard guard(build_);
     build_.SetInsertPoint(entry_, entry_->begin());
-    const auto bytes = static_cast<std::uint64_t>(element_count(buffer.type.dims, 1)) * size_of(buffer.type.scalar);
-    auto* memory = build_.CreateAlloca(llvm::ArrayType::get(build_.getInt8Ty(), bytes), nullptr, buffer.name);
+    const auto bytes = static_cast<std::uint64_t>(element_count(buffer.type.dims, 1)) *
+                       size_of(buffer.type.scalar);
+    auto* memory =
+        build_.CreateAlloca(llvm::ArrayType::get(build_.getInt8Ty(), bytes), nullptr, buffer.name);
     memory->setAlignment(llvm::Align(kBufferAlignment));
     addresses_[id] = memory;
   }
@@ -119,7 +134,8 @@ class FunctionEmitter {
       case LoopKind::serial: emit_loop(loop, begin, end, scope); return;
       case LoopKind::vector: {
         const auto lanes = (loop.end - loop.begin).constant();
-        CNNC_CHECK(lanes && *lanes > 0, "vector loop over {} has no constant extent", loop.var->name);
+        CNNC_CHECK(lanes && *lanes > 0, "vector loop over {} has no constant extent",
+                   loop.var->name);
         Scope inner = scope;
         inner.variables[loop.var] = begin;
         if (*lanes > 1) {
@@ -134,7 +150,8 @@ class FunctionEmitter {
         CNNC_CHECK(extent, "unrolled loop over {} has no constant extent", loop.var->name);
         Scope inner = scope;
         for (std::int64_t i = 0; i < *extent; ++i) {
-          inner.variables[loop.var] = build_.CreateAdd(begin, build_.getInt64(static_cast<std::uint64_t>(i)));
+          inner.variables[loop.var] =
+              build_.CreateAdd(begin, build_.getInt64(static_cast<std::uint64_t>(i)));
           emit_block(loop.body, inner);
         }
         return;
@@ -161,7 +178,8 @@ class FunctionEmitter {
   }
 
   void emit_parallel(const For& loop, llvm::Value* begin, llvm::Value* end) {
-    CNNC_CHECK(loop.begin.constant() == 0, "parallel loop over {} does not begin at 0", loop.var->name);
+    CNNC_CHECK(loop.begin.constant() == 0, "parallel loop over {} does not begin at 0",
+               loop.var->name);
     auto& context = module_.getContext();
     auto* i64 = build_.getInt64Ty();
     auto* pointer = build_.getPtrTy();
@@ -170,9 +188,11 @@ class FunctionEmitter {
                                         function_.getName() + "." + loop.var->name, module_);
     body->setAttributes(function_.getAttributes());
     FunctionEmitter(program_, module_, *body).emit_parallel_body(loop);
-    auto* callback_type = llvm::FunctionType::get(llvm::Type::getVoidTy(context), {pointer, i64, pointer}, false);
+    auto* callback_type =
+        llvm::FunctionType::get(llvm::Type::getVoidTy(context), {pointer, i64, pointer}, false);
     auto* callback = context_field(offsetof(KernelContext, parallel_for), pointer);
-    build_.CreateCall(callback_type, callback, {function_.getArg(0), build_.CreateSub(end, begin), body});
+    build_.CreateCall(callback_type, callback,
+                      {function_.getArg(0), build_.CreateSub(end, begin), body});
   }
 
   void emit_if(const If& branch, const Scope& scope) {
@@ -215,12 +235,13 @@ class FunctionEmitter {
 
 std::string kernel_symbol(const Kernel& kernel) { return "cnnc." + kernel.name; }
 
-std::unique_ptr<llvm::Module> emit_module(const Program& program, const Kernel& kernel, const Target& target,
-                                          llvm::LLVMContext& context) {
+std::unique_ptr<llvm::Module> emit_module(const Program& program, const Kernel& kernel,
+                                          const Target& target, llvm::LLVMContext& context) {
   auto module = std::make_unique<llvm::Module>(kernel.name, context);
   auto* pointer = llvm::PointerType::getUnqual(context);
   auto* type = llvm::FunctionType::get(llvm::Type::getVoidTy(context), {pointer}, false);
-  auto* entry = llvm::Function::Create(type, llvm::Function::ExternalLinkage, kernel_symbol(kernel), *module);
+  auto* entry =
+      llvm::Function::Create(type, llvm::Function::ExternalLinkage, kernel_symbol(kernel), *module);
   entry->addFnAttr(llvm::Attribute::NoUnwind);
   entry->addFnAttr("target-cpu", target.cpu);
   entry->addFnAttr("target-features", target.features);

@@ -6,8 +6,12 @@ namespace cnnc {
 
 namespace {
 
-template <class... Fs> struct Overloaded : Fs... { using Fs::operator()...; };
-template <class... Fs> Overloaded(Fs...) -> Overloaded<Fs...>;
+template <class... Fs>
+struct Overloaded : Fs... {
+  using Fs::operator()...;
+};
+template <class... Fs>
+Overloaded(Fs...) -> Overloaded<Fs...>;
 
 unsigned lanes_of(const llvm::Value* value) {
   const auto* type = llvm::dyn_cast<llvm::FixedVectorType>(value->getType());
@@ -39,7 +43,7 @@ llvm::Type* llvm_type(ScalarType type, llvm::LLVMContext& context) {
 
 /// How the lanes of a vector loop address a buffer.
 struct ExpressionEmitter::Access {
-  llvm::Value* offset;                 // elements from the buffer's start: of the first lane, or one a lane
+  llvm::Value* offset;  // elements from the buffer's start: of the first lane, or one a lane
   std::optional<std::int64_t> stride;  // elements from lane to lane; nothing: offset is a vector
 };
 
@@ -61,7 +65,8 @@ llvm::Value* ExpressionEmitter::emit(const Expr& expr, const Scope& scope) {
           [&](const Const& c) -> llvm::Value* {
             if (is_float(type)) return llvm::ConstantFP::get(element, c.real);
             const llvm::APInt wide(64, static_cast<std::uint64_t>(c.integer), true);
-            return llvm::ConstantInt::get(build_.getContext(), wide.trunc(element->getIntegerBitWidth()));
+            return llvm::ConstantInt::get(build_.getContext(),
+                                          wide.trunc(element->getIntegerBitWidth()));
           },
           [&](const Var& var) -> llvm::Value* {
             const auto found = scope.variables.find(var);
@@ -85,7 +90,8 @@ llvm::Value* ExpressionEmitter::emit(const Expr& expr, const Scope& scope) {
             return build_.CreateIntrinsic(llvm::Intrinsic::fma, {a->getType()}, {a, b, c});
           },
           [&](const Select& s) -> llvm::Value* {
-            llvm::Value *condition = emit(s.condition, scope), *a = emit(s.a, scope), *b = emit(s.b, scope);
+            llvm::Value *condition = emit(s.condition, scope), *a = emit(s.a, scope),
+                        *b = emit(s.b, scope);
             match(a, b);
             if (is_vector(condition)) {
               match(condition, a);
@@ -98,13 +104,16 @@ llvm::Value* ExpressionEmitter::emit(const Expr& expr, const Scope& scope) {
       expr.node().value);
 }
 
-llvm::Value* ExpressionEmitter::emit_unary(const Unary& unary, ScalarType type, const Scope& scope) {
+llvm::Value* ExpressionEmitter::emit_unary(const Unary& unary, ScalarType type,
+                                           const Scope& scope) {
   llvm::Value* x = emit(unary.x, scope);
   switch (unary.op) {
     case UnaryOp::neg: return is_float(type) ? build_.CreateFNeg(x) : build_.CreateNeg(x);
     case UnaryOp::abs:
       if (is_float(type)) return build_.CreateUnaryIntrinsic(llvm::Intrinsic::fabs, x);
-      return is_signed(type) ? build_.CreateBinaryIntrinsic(llvm::Intrinsic::abs, x, build_.getFalse()) : x;
+      return is_signed(type)
+                 ? build_.CreateBinaryIntrinsic(llvm::Intrinsic::abs, x, build_.getFalse())
+                 : x;
     case UnaryOp::sqrt: return build_.CreateUnaryIntrinsic(llvm::Intrinsic::sqrt, x);
     case UnaryOp::floor: return build_.CreateUnaryIntrinsic(llvm::Intrinsic::floor, x);
     case UnaryOp::logical_not: return build_.CreateNot(x);
@@ -112,14 +121,18 @@ llvm::Value* ExpressionEmitter::emit_unary(const Unary& unary, ScalarType type, 
     case UnaryOp::log:
     case UnaryOp::tanh: break;
   }
-  check_failed(__FILE__, __LINE__, "expand_math", fmt::format("{} reached code generation", name_of(unary.op)));
+  check_failed(__FILE__, __LINE__, "expand_math",
+               fmt::format("{} reached code generation", name_of(unary.op)));
 }
 
-llvm::Value* ExpressionEmitter::arithmetic(BinaryOp op, ScalarType type, llvm::Value* a, llvm::Value* b) {
+llvm::Value* ExpressionEmitter::arithmetic(BinaryOp op, ScalarType type, llvm::Value* a,
+                                           llvm::Value* b) {
   const bool real = is_float(type), sign = is_signed(type);
   auto& build = build_;
   const auto less = [&](llvm::Value* x, llvm::Value* y) {
-    return real ? build.CreateFCmpOLT(x, y) : sign ? build.CreateICmpSLT(x, y) : build.CreateICmpULT(x, y);
+    return real   ? build.CreateFCmpOLT(x, y)
+           : sign ? build.CreateICmpSLT(x, y)
+                  : build.CreateICmpULT(x, y);
   };
   // min and max keep NaN: a wins where it is NaN, b where the comparison with its NaN fails.
   const auto pick_a_where = [&](llvm::Value* wins) {
@@ -130,7 +143,8 @@ llvm::Value* ExpressionEmitter::arithmetic(BinaryOp op, ScalarType type, llvm::V
     case BinaryOp::add: return real ? build.CreateFAdd(a, b) : build.CreateAdd(a, b);
     case BinaryOp::sub: return real ? build.CreateFSub(a, b) : build.CreateSub(a, b);
     case BinaryOp::mul: return real ? build.CreateFMul(a, b) : build.CreateMul(a, b);
-    case BinaryOp::div: return real ? build.CreateFDiv(a, b) : sign ? build.CreateSDiv(a, b) : build.CreateUDiv(a, b);
+    case BinaryOp::div:
+      return real ? build.CreateFDiv(a, b) : sign ? build.CreateSDiv(a, b) : build.CreateUDiv(a, b);
     case BinaryOp::rem:
       CNNC_CHECK(!real, "rem of reals");
       return sign ? build.CreateSRem(a, b) : build.CreateURem(a, b);
@@ -138,7 +152,9 @@ llvm::Value* ExpressionEmitter::arithmetic(BinaryOp op, ScalarType type, llvm::V
     case BinaryOp::max: return pick_a_where(less(b, a));
     case BinaryOp::less: return less(a, b);
     case BinaryOp::less_equal:
-      return real ? build.CreateFCmpOLE(a, b) : sign ? build.CreateICmpSLE(a, b) : build.CreateICmpULE(a, b);
+      return real   ? build.CreateFCmpOLE(a, b)
+             : sign ? build.CreateICmpSLE(a, b)
+                    : build.CreateICmpULE(a, b);
     case BinaryOp::equal: return real ? build.CreateFCmpOEQ(a, b) : build.CreateICmpEQ(a, b);
     case BinaryOp::not_equal: return real ? build.CreateFCmpUNE(a, b) : build.CreateICmpNE(a, b);
     case BinaryOp::bit_and: return build.CreateAnd(a, b);
@@ -150,7 +166,8 @@ llvm::Value* ExpressionEmitter::arithmetic(BinaryOp op, ScalarType type, llvm::V
   check_failed(__FILE__, __LINE__, "binary op", "unknown");
 }
 
-llvm::Value* ExpressionEmitter::combine(Reduction op, ScalarType type, llvm::Value* a, llvm::Value* b) {
+llvm::Value* ExpressionEmitter::combine(Reduction op, ScalarType type, llvm::Value* a,
+                                        llvm::Value* b) {
   match(a, b);
   switch (op) {
     case Reduction::add: return arithmetic(BinaryOp::add, type, a, b);
@@ -171,16 +188,18 @@ llvm::Value* ExpressionEmitter::emit_cast(const Cast& cast, ScalarType type, con
     return is_float(from) ? build_.CreateFCmpUNE(x, zero) : build_.CreateICmpNE(x, zero);
   }
   if (is_float(from) && is_float(type)) return build_.CreateFPCast(x, to);
-  if (is_float(from)) return is_signed(type) ? build_.CreateFPToSI(x, to) : build_.CreateFPToUI(x, to);
-  if (is_float(type)) return is_signed(from) ? build_.CreateSIToFP(x, to) : build_.CreateUIToFP(x, to);
+  if (is_float(from))
+    return is_signed(type) ? build_.CreateFPToSI(x, to) : build_.CreateFPToUI(x, to);
+  if (is_float(type))
+    return is_signed(from) ? build_.CreateSIToFP(x, to) : build_.CreateUIToFP(x, to);
   return build_.CreateIntCast(x, to, is_signed(from));
 }
 
 ExpressionEmitter::Access ExpressionEmitter::access(BufferId buffer, const std::vector<Expr>& index,
                                                     const Scope& scope) {
   const Dims& dims = program_.buffer(buffer).type.dims;
-  CNNC_CHECK(dims.size() == index.size(), "{} has rank {}, not {}", program_.buffer(buffer).name, dims.size(),
-             index.size());
+  CNNC_CHECK(dims.size() == index.size(), "{} has rank {}, not {}", program_.buffer(buffer).name,
+             dims.size(), index.size());
   std::optional<std::int64_t> stride = 0;
   if (scope.lane) {
     std::int64_t scale = 1;
@@ -205,7 +224,8 @@ ExpressionEmitter::Access ExpressionEmitter::access(BufferId buffer, const std::
     llvm::Value* term = emit(index[i], where);
     if (scale != 1) {
       auto* factor = build_.getInt64(static_cast<std::uint64_t>(scale));
-      term = build_.CreateMul(term, spread(factor, lanes_of(term)), "", /*HasNUW=*/false, /*HasNSW=*/true);
+      term = build_.CreateMul(term, spread(factor, lanes_of(term)), "", /*HasNUW=*/false,
+                              /*HasNSW=*/true);
     }
     if (offset) match(offset, term);
     offset = offset ? build_.CreateAdd(offset, term, "", /*HasNUW=*/false, /*HasNSW=*/true) : term;
@@ -219,16 +239,19 @@ llvm::Value* ExpressionEmitter::lane_offsets(const Access& access, const Scope& 
   if (!access.stride) return access.offset;
   auto* first = build_.CreateVectorSplat(scope.lanes, access.offset);
   auto* stride = build_.getInt64(static_cast<std::uint64_t>(*access.stride));
-  auto* steps = build_.CreateMul(build_.CreateStepVector(first->getType()), build_.CreateVectorSplat(scope.lanes, stride));
+  auto* steps = build_.CreateMul(build_.CreateStepVector(first->getType()),
+                                 build_.CreateVectorSplat(scope.lanes, stride));
   return build_.CreateAdd(first, steps);
 }
 
 llvm::Value* ExpressionEmitter::pointer(BufferId buffer, llvm::Value* offset) {
-  return build_.CreateInBoundsGEP(memory_type(program_.buffer(buffer).type.scalar, build_.getContext()), address_(buffer),
-                                  offset);
+  return build_.CreateInBoundsGEP(
+      memory_type(program_.buffer(buffer).type.scalar, build_.getContext()), address_(buffer),
+      offset);
 }
 
-llvm::Value* ExpressionEmitter::load(BufferId buffer, const std::vector<Expr>& index, const Scope& scope) {
+llvm::Value* ExpressionEmitter::load(BufferId buffer, const std::vector<Expr>& index,
+                                     const Scope& scope) {
   const ScalarType type = program_.buffer(buffer).type.scalar;
   llvm::Type* const memory = memory_type(type, build_.getContext());
   const llvm::Align align(size_of(type));
@@ -244,7 +267,8 @@ llvm::Value* ExpressionEmitter::load(BufferId buffer, const std::vector<Expr>& i
     } else if (at.stride == 1) {
       result = build_.CreateMaskedLoad(vector, pointer(buffer, at.offset), align, scope.mask, zero);
     } else if (scope.mask) {
-      result = build_.CreateMaskedGather(vector, pointer(buffer, lane_offsets(at, scope)), align, scope.mask, zero);
+      result = build_.CreateMaskedGather(vector, pointer(buffer, lane_offsets(at, scope)), align,
+                                         scope.mask, zero);
     } else {
       llvm::Value* offsets = lane_offsets(at, scope);
       result = llvm::PoisonValue::get(vector);
@@ -259,12 +283,14 @@ llvm::Value* ExpressionEmitter::load(BufferId buffer, const std::vector<Expr>& i
   return build_.CreateICmpNE(result, llvm::Constant::getNullValue(result->getType()));
 }
 
-void ExpressionEmitter::store(BufferId buffer, const std::vector<Expr>& index, llvm::Value* value, const Scope& scope) {
+void ExpressionEmitter::store(BufferId buffer, const std::vector<Expr>& index, llvm::Value* value,
+                              const Scope& scope) {
   const ScalarType type = program_.buffer(buffer).type.scalar;
   const llvm::Align align(size_of(type));
   if (type == ScalarType::boolean) {
     llvm::Type* byte = build_.getInt8Ty();
-    value = build_.CreateZExt(value, is_vector(value) ? llvm::FixedVectorType::get(byte, lanes_of(value)) : byte);
+    value = build_.CreateZExt(
+        value, is_vector(value) ? llvm::FixedVectorType::get(byte, lanes_of(value)) : byte);
   }
   const Access at = access(buffer, index, scope);
   if (scope.lanes == 1) {
@@ -283,7 +309,8 @@ void ExpressionEmitter::store(BufferId buffer, const std::vector<Expr>& index, l
     llvm::Value* offsets = lane_offsets(at, scope);
     for (unsigned lane = 0; lane < scope.lanes; ++lane) {
       llvm::Value* offset = build_.CreateExtractElement(offsets, lane);
-      build_.CreateAlignedStore(build_.CreateExtractElement(value, lane), pointer(buffer, offset), align);
+      build_.CreateAlignedStore(build_.CreateExtractElement(value, lane), pointer(buffer, offset),
+                                align);
     }
   }
 }

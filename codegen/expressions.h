@@ -10,18 +10,20 @@
 
 namespace cnnc {
 
-/// Where code is being emitted: which LLVM value each variable has, and which loop, if any, is a vector.
+/// Where code is being emitted: which LLVM value each variable has, and which loop, if any, is a
+/// vector.
 struct Scope {
-  std::unordered_map<Var, llvm::Value*> variables;  // of the vector variable: its first lane's value
-  Var lane;                                         // the vector variable; null outside vector loops
+  std::unordered_map<Var, llvm::Value*>
+      variables;  // of the vector variable: its first lane's value
+  Var lane;       // the vector variable; null outside vector loops
   unsigned lanes = 1;
   llvm::Value* mask = nullptr;  // <lanes x i1> inside an If on the vector variable
 };
 
 llvm::Type* llvm_type(ScalarType type, llvm::LLVMContext& context);
 
-/// Emits expressions at the builder's insertion point. A value that depends on the vector variable is a vector of
-/// Scope::lanes elements; others stay scalar.
+/// Emits expressions at the builder's insertion point. A value that depends on the vector variable
+/// is a vector of Scope::lanes elements; others stay scalar.
 class ExpressionEmitter {
  public:
   /// `address(buffer)` is the start of a buffer, as a pointer.
@@ -32,7 +34,8 @@ class ExpressionEmitter {
   llvm::Value* emit(const Expr& expr, const Scope& scope);
   llvm::Value* combine(Reduction op, ScalarType type, llvm::Value* a, llvm::Value* b);
   llvm::Value* load(BufferId buffer, const std::vector<Expr>& index, const Scope& scope);
-  void store(BufferId buffer, const std::vector<Expr>& index, llvm::Value* value, const Scope& scope);
+  void store(BufferId buffer, const std::vector<Expr>& index, llvm::Value* value,
+             const Scope& scope);
   /// `value` in every lane, where it is scalar.
   llvm::Value* spread(llvm::Value* value, unsigned lanes);
 

@@ -5,7 +5,8 @@
 
 namespace cnnc {
 
-/// Name `native`, LLVM's CPU and feature strings, vector width and registers from the features, cache sizes from the system.
+/// Name `native`, LLVM's CPU and feature strings, vector width and registers from the features,
+/// cache sizes from the system.
 Target host_target();
 
 }  // namespace cnnc

@@ -19,14 +19,16 @@ namespace {
 
 using ObjectBytes = llvm::SmallVector<char, 0>;
 
-ObjectBytes compile_kernel(const Program& program, const Kernel& kernel, const Target& target, llvm::TargetMachine& machine) {
+ObjectBytes compile_kernel(const Program& program, const Kernel& kernel, const Target& target,
+                           llvm::TargetMachine& machine) {
   llvm::LLVMContext context;
   auto module = emit_module(program, kernel, target, context);
   optimize(*module, machine);
   return generate(*module, machine, llvm::CodeGenFileType::ObjectFile);
 }
 
-/// Calls work(i, worker's machine) for i in 0 .. count on several threads; the first exception is thrown again here.
+/// Calls work(i, worker's machine) for i in 0 .. count on several threads; the first exception is
+/// thrown again here.
 template <class Work>
 void for_each_kernel(std::size_t count, int threads, const Target& target, const Work& work) {
   std::atomic<std::size_t> next = 0;
@@ -43,7 +45,8 @@ void for_each_kernel(std::size_t count, int threads, const Target& target, const
     }
   };
   std::vector<std::thread> helpers;
-  for (int i = 1; i < std::min<int>(threads, static_cast<int>(count)); ++i) helpers.emplace_back(run);
+  for (int i = 1; i < std::min<int>(threads, static_cast<int>(count)); ++i)
+    helpers.emplace_back(run);
   run();
   for (auto& helper : helpers) helper.join();
   if (failure) std::rethrow_exception(failure);
@@ -57,7 +60,8 @@ void check_self_contained(llvm::MemoryBufferRef object, const std::string& kerne
     const auto flags = llvm::cantFail(symbol.getFlags());
     if (!(flags & llvm::object::SymbolRef::SF_Undefined)) continue;
     const auto name = llvm::cantFail(symbol.getName());
-    CNNC_CHECK(name.empty() || name == "_GLOBAL_OFFSET_TABLE_", "kernel {} calls {}", kernel, name.str());
+    CNNC_CHECK(name.empty() || name == "_GLOBAL_OFFSET_TABLE_", "kernel {} calls {}", kernel,
+               name.str());
   }
 }
 
@@ -67,8 +71,9 @@ T take(llvm::Expected<T> value) {
   return std::move(*value);
 }
 
-std::string kernel_texts(const Program& program, const std::string& kernel, const Target& target,
-                         const std::function<std::string(llvm::Module&, llvm::TargetMachine&)>& print) {
+std::string kernel_texts(
+    const Program& program, const std::string& kernel, const Target& target,
+    const std::function<std::string(llvm::Module&, llvm::TargetMachine&)>& print) {
   const auto machine = make_machine(target);
   std::string text;
   for (const Kernel& each : program.kernels) {
@@ -87,17 +92,20 @@ struct Jit::State {
   std::unique_ptr<llvm::orc::LLJIT> jit;
 };
 
-Jit::Jit(const Program& program, const Target& target, int threads) : state_(std::make_unique<State>()) {
+Jit::Jit(const Program& program, const Target& target, int threads)
+    : state_(std::make_unique<State>()) {
   std::vector<ObjectBytes> objects(program.kernels.size());
   // Largest first, so that the threads end together.
   std::vector<std::size_t> order(objects.size());
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
   std::vector<int> sizes(order.size());
-  for (std::size_t i = 0; i < order.size(); ++i) walk(program.kernels[i].body, [&](const Stmt&) { ++sizes[i]; });
+  for (std::size_t i = 0; i < order.size(); ++i)
+    walk(program.kernels[i].body, [&](const Stmt&) { ++sizes[i]; });
   std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return sizes[a] > sizes[b]; });
-  for_each_kernel(objects.size(), threads, target, [&](std::size_t i, llvm::TargetMachine& machine) {
-    objects[order[i]] = compile_kernel(program, program.kernels[order[i]], target, machine);
-  });
+  for_each_kernel(
+      objects.size(), threads, target, [&](std::size_t i, llvm::TargetMachine& machine) {
+        objects[order[i]] = compile_kernel(program, program.kernels[order[i]], target, machine);
+      });
 
   state_->jit = take(llvm::orc::LLJITBuilder().create());
   for (std::size_t i = 0; i < objects.size(); ++i) {
@@ -125,10 +133,11 @@ std::string llvm_text(const Program& program, const std::string& kernel, const T
 }
 
 std::string assembly_text(const Program& program, const std::string& kernel, const Target& target) {
-  return kernel_texts(program, kernel, target, [](llvm::Module& module, llvm::TargetMachine& machine) {
-    const auto bytes = generate(module, machine, llvm::CodeGenFileType::AssemblyFile);
-    return std::string(bytes.begin(), bytes.end());
-  });
+  return kernel_texts(
+      program, kernel, target, [](llvm::Module& module, llvm::TargetMachine& machine) {
+        const auto bytes = generate(module, machine, llvm::CodeGenFileType::AssemblyFile);
+        return std::string(bytes.begin(), bytes.end());
+      });
 }
 
 }  // namespace cnnc

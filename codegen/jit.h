@@ -11,10 +11,12 @@
 
 namespace cnnc {
 
-/// Owns the machine code of a program's kernels. Memory that holds it is never writable and executable at once.
+/// Owns the machine code of a program's kernels. Memory that holds it is never writable and
+/// executable at once.
 class Jit {
  public:
-  /// Compiles every kernel, on `threads` threads; for this process's machine, whose features `target` must not exceed.
+  /// Compiles every kernel, on `threads` threads; for this process's machine, whose features
+  /// `target` must not exceed.
   Jit(const Program& program, const Target& target, int threads);
   ~Jit();
   Jit(Jit&&) noexcept;

@@ -1,4 +1,5 @@
-// The one thing that a kernel is given: how generated code reaches memory and threads. It names no external symbol.
+// The one thing that a kernel is given: how generated code reaches memory and threads. It names no
+// external symbol.
 #pragma once
 
 #include <cstddef>
@@ -9,10 +10,12 @@ namespace cnnc {
 struct KernelContext;
 
 /// Iterations begin .. end of a parallel loop, on worker `worker`.
-using KernelBody = void (*)(KernelContext* context, std::int64_t begin, std::int64_t end, std::int64_t worker);
+using KernelBody = void (*)(KernelContext* context, std::int64_t begin, std::int64_t end,
+                            std::int64_t worker);
 
 struct KernelContext {
-  std::byte* const* buffers = nullptr;  // by BufferId: inputs, states, outputs, constants; else null
+  std::byte* const* buffers =
+      nullptr;  // by BufferId: inputs, states, outputs, constants; else null
   std::byte* arena = nullptr;
   std::byte* scratch = nullptr;  // worker w's thread buffers start at scratch + w * scratch_stride
   std::int64_t scratch_stride = 0;

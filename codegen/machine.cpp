@@ -46,7 +46,8 @@ void optimize(llvm::Module& module, llvm::TargetMachine& machine) {
   module.setDataLayout(machine.createDataLayout());
   std::string complaint;
   llvm::raw_string_ostream stream(complaint);
-  CNNC_CHECK(!llvm::verifyModule(module, &stream), "LLVM refuses kernel {}: {}", module.getName().str(), stream.str());
+  CNNC_CHECK(!llvm::verifyModule(module, &stream), "LLVM refuses kernel {}: {}",
+             module.getName().str(), stream.str());
 
   llvm::LoopAnalysisManager loops;
   llvm::FunctionAnalysisManager functions;
@@ -65,7 +66,8 @@ void optimize(llvm::Module& module, llvm::TargetMachine& machine) {
   pipeline.addPass(llvm::SimplifyCFGPass());
   llvm::LoopPassManager loop_passes;
   loop_passes.addPass(llvm::LICMPass(llvm::LICMOptions()));
-  pipeline.addPass(llvm::createFunctionToLoopPassAdaptor(std::move(loop_passes), /*UseMemorySSA=*/true));
+  pipeline.addPass(
+      llvm::createFunctionToLoopPassAdaptor(std::move(loop_passes), /*UseMemorySSA=*/true));
   pipeline.addPass(llvm::InstCombinePass());
   pipeline.addPass(llvm::DCEPass());
   llvm::ModulePassManager module_passes;
@@ -73,7 +75,8 @@ void optimize(llvm::Module& module, llvm::TargetMachine& machine) {
   module_passes.run(module, modules);
 }
 
-llvm::SmallVector<char, 0> generate(llvm::Module& module, llvm::TargetMachine& machine, llvm::CodeGenFileType kind) {
+llvm::SmallVector<char, 0> generate(llvm::Module& module, llvm::TargetMachine& machine,
+                                    llvm::CodeGenFileType kind) {
   llvm::SmallVector<char, 0> bytes;
   llvm::raw_svector_ostream stream(bytes);
   llvm::legacy::PassManager passes;

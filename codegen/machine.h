@@ -13,10 +13,12 @@ namespace cnnc {
 
 std::unique_ptr<llvm::TargetMachine> make_machine(const Target& target);
 
-/// Runs the few LLVM passes that pay on code whose loops are already scheduled: register promotion, redundancy, loop-invariant code. LLVM's
-/// vectorisers and unroller stay off: what is a vector, a pass of ours made so.
+/// Runs the few LLVM passes that pay on code whose loops are already scheduled: register promotion,
+/// redundancy, loop-invariant code. LLVM's vectorisers and unroller stay off: what is a vector, a
+/// pass of ours made so.
 void optimize(llvm::Module& module, llvm::TargetMachine& machine);
 
-llvm::SmallVector<char, 0> generate(llvm::Module& module, llvm::TargetMachine& machine, llvm::CodeGenFileType kind);
+llvm::SmallVector<char, 0> generate(llvm::Module& module, llvm::TargetMachine& machine,
+                                    llvm::CodeGenFileType kind);
 
 }  // namespace cnnc

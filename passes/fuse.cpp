@@ -1,7 +1,7 @@
 // fuse:
 //   kernel relu  { for n, i { r[n,i] = max(x[n,i], 0) } }        kernel relu..sum {
-//   kernel scale { for n, i { s[n,i] = r[n,i] * 2 } }       ->     for n { for i { s[n,i] = max(x[n,i], 0) * 2 }
-//   kernel sum   { for n { t[n] = sum of s[n,i] } }                        t[n] = sum of s[n,i] } }
+//   kernel scale { for n, i { s[n,i] = r[n,i] * 2 } }       ->     for n { for i { s[n,i] =
+//   max(x[n,i], 0) * 2 } kernel sum   { for n { t[n] = sum of s[n,i] } } t[n] = sum of s[n,i] } }
 #include "passes/fuse.h"
 
 #include "passes/inline_elementwise.h"
@@ -9,6 +9,8 @@
 
 namespace cnnc {
 
-Program fuse(const Program& program, const Target&) { return merge_kernels(inline_elementwise(program)); }
+Program fuse(const Program& program, const Target&) {
+  return merge_kernels(inline_elementwise(program));
+}
 
 }  // namespace cnnc

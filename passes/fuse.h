@@ -6,7 +6,8 @@
 
 namespace cnnc {
 
-/// Moves elementwise kernels into their consumers, then joins kernels that run over the same samples. Preserves bits.
+/// Moves elementwise kernels into their consumers, then joins kernels that run over the same
+/// samples. Preserves bits.
 Program fuse(const Program& program, const Target& target);
 
 }  // namespace cnnc

@@ -9,7 +9,8 @@ namespace cnnc {
 
 namespace {
 
-/// buffer[v0, v1, ...] = value, the v being all of a kernel's loop variables (or 0 where an extent is 1).
+/// buffer[v0, v1, ...] = value, the v being all of a kernel's loop variables (or 0 where an extent
+/// is 1).
 struct Elementwise {
   BufferId buffer;
   std::vector<Expr> index;
@@ -21,7 +22,9 @@ std::optional<Elementwise> elementwise_of(const Program& program, const Kernel& 
   const Nest nest = nest_of(kernel.body.front());
   if (nest.body.size() != 1) return std::nullopt;
   const auto* store = nest.body.front().as<Store>();
-  if (!store || program.buffer(store->buffer).memory != Memory::arena || program.buffer(store->buffer).view_of) return std::nullopt;
+  if (!store || program.buffer(store->buffer).memory != Memory::arena ||
+      program.buffer(store->buffer).view_of)
+    return std::nullopt;
   for (const Expr& index : store->index)
     if (!index.as<Var>() && index.constant() != 0) return std::nullopt;
   return Elementwise{store->buffer, store->index, store->value};
@@ -32,10 +35,13 @@ int cost(const Expr& expr) {
   int total = 0;
   walk(expr, [&](const Expr& e) {
     if (const auto* u = e.as<Unary>()) {
-      const bool slow = u->op == UnaryOp::exp || u->op == UnaryOp::log || u->op == UnaryOp::tanh || u->op == UnaryOp::sqrt;
+      const bool slow = u->op == UnaryOp::exp || u->op == UnaryOp::log || u->op == UnaryOp::tanh ||
+                        u->op == UnaryOp::sqrt;
       total += slow ? 20 : 1;
     } else if (const auto* b = e.as<Binary>()) {
-      total += is_float(e.type()) && b->op == BinaryOp::div ? 8 : is_float(e.type()) || is_comparison(b->op) ? 1 : 0;
+      total += is_float(e.type()) && b->op == BinaryOp::div ? 8
+               : is_float(e.type()) || is_comparison(b->op) ? 1
+                                                            : 0;
     } else if (e.as<Select>() || e.as<Fma>()) {
       total += 1;
     } else if (const auto* l = e.as<Load>()) {
@@ -47,12 +53,15 @@ int cost(const Expr& expr) {
 
 bool is_free(const Expr& value) { return cost(value) == 0; }
 
-/// The index of `producer.buffer` that holds element `index` of `view`; nothing where that needs division in the last dimension.
-std::optional<std::vector<Expr>> in_producer(const Program& program, const Elementwise& producer, BufferId view, const std::vector<Expr>& index) {
+/// The index of `producer.buffer` that holds element `index` of `view`; nothing where that needs
+/// division in the last dimension.
+std::optional<std::vector<Expr>> in_producer(const Program& program, const Elementwise& producer,
+                                             BufferId view, const std::vector<Expr>& index) {
   const Dims& from = program.buffer(view).type.dims;
   const Dims& to = program.buffer(producer.buffer).type.dims;
   if (from == to) return index;
-  if (from.empty() || to.empty() || from.back() != to.back() || from.front() != to.front()) return std::nullopt;
+  if (from.empty() || to.empty() || from.back() != to.back() || from.front() != to.front())
+    return std::nullopt;
   Expr flat = 0;
   for (std::size_t i = 1; i + 1 < from.size(); ++i) flat = flat * from[i] + index[i];
   std::vector<Expr> result(to.size());
@@ -65,7 +74,8 @@ std::optional<std::vector<Expr>> in_producer(const Program& program, const Eleme
   return result;
 }
 
-/// How often, relative to the size of `elements`, the statements of `block` evaluate a load of `storage`; infinite where unknown.
+/// How often, relative to the size of `elements`, the statements of `block` evaluate a load of
+/// `storage`; infinite where unknown.
 class UseCounter {
  public:
   UseCounter(const Program& program, BufferId storage) : program_(program), storage_(storage) {}
@@ -74,7 +84,8 @@ class UseCounter {
     double worst = 0;
     for (const Stmt& stmt : block) {
       if (const auto* loop = stmt.as<For>()) {
-        // Of unknown extents, those that begin at a variable run over a group of samples, the others over all samples.
+        // Of unknown extents, those that begin at a variable run over a group of samples, the
+        // others over all samples.
         const double unknown = loop->begin.constant() ? 1e6 : static_cast<double>(kGroupSize);
         const double trips = extent(*loop) ? static_cast<double>(*extent(*loop)) : unknown;
         worst = std::max(worst, count(loop->body, times * trips));
@@ -104,8 +115,10 @@ class Inliner {
   Program run() {
     for (std::size_t i = 0; i < program_.kernels.size();) {
       const auto producer = elementwise_of(program_, program_.kernels[i]);
-      if (producer && try_inline(i, *producer)) program_.kernels.erase(program_.kernels.begin() + static_cast<std::ptrdiff_t>(i));
-      else ++i;
+      if (producer && try_inline(i, *producer))
+        program_.kernels.erase(program_.kernels.begin() + static_cast<std::ptrdiff_t>(i));
+      else
+        ++i;
     }
     return std::move(program_);
   }
@@ -117,8 +130,9 @@ class Inliner {
       if (const auto* l = e.as<Load>()) reads.push_back(program_.storage(l->buffer));
     });
     std::vector<std::pair<std::size_t, Block>> rewritten;
-    bool overwritten = false;   // something the producer reads has changed since it ran
-    const double elements = static_cast<double>(element_count(program_.buffer(producer.buffer).type.dims, 1));
+    bool overwritten = false;  // something the producer reads has changed since it ran
+    const double elements =
+        static_cast<double>(element_count(program_.buffer(producer.buffer).type.dims, 1));
     for (std::size_t k = 0; k < program_.kernels.size(); ++k) {
       const Kernel& kernel = program_.kernels[k];
       if (k == at) continue;
@@ -129,7 +143,8 @@ class Inliner {
           if (access.write || k < at) return false;
           used = true;
         }
-        if (access.write && k > at && std::find(reads.begin(), reads.end(), storage) != reads.end()) in_place = true;
+        if (access.write && k > at && std::find(reads.begin(), reads.end(), storage) != reads.end())
+          in_place = true;
       }
       if (used) {
         if (overwritten) return false;
@@ -140,13 +155,15 @@ class Inliner {
       }
       overwritten |= in_place;
     }
-    if (rewritten.empty() || (rewritten.size() > 1 && cost(producer.value) > kSharedCost)) return false;
+    if (rewritten.empty() || (rewritten.size() > 1 && cost(producer.value) > kSharedCost))
+      return false;
     const auto& layers = program_.kernels[at].layers;
     for (auto& [k, body] : rewritten) {
       Kernel& kernel = program_.kernels[k];
       kernel.body = std::move(body);
       for (const std::string& layer : layers)
-        if (std::find(kernel.layers.begin(), kernel.layers.end(), layer) == kernel.layers.end()) kernel.layers.push_back(layer);
+        if (std::find(kernel.layers.begin(), kernel.layers.end(), layer) == kernel.layers.end())
+          kernel.layers.push_back(layer);
     }
     return true;
   }
@@ -157,7 +174,8 @@ class Inliner {
   bool pays(const Elementwise& producer, const Kernel& kernel, double elements) const {
     if (is_free(producer.value)) return true;
     // A little more than once is fine: a zero border around the elements, say.
-    return UseCounter(program_, producer.buffer).count(kernel.body, 1) <= 1.5 * std::max(elements, 1.0);
+    return UseCounter(program_, producer.buffer).count(kernel.body, 1) <=
+           1.5 * std::max(elements, 1.0);
   }
 
   std::optional<Block> inlined(const Elementwise& producer, const Block& block) const {
@@ -181,7 +199,8 @@ class Inliner {
     return result;
   }
 
-  /// Whether every buffer that `block` writes is read at the written element only, so that updating it in place is safe.
+  /// Whether every buffer that `block` writes is read at the written element only, so that updating
+  /// it in place is safe.
   bool writes_where_it_reads(const Block& block) const {
     const auto all = accesses(block);
     for (const BufferAccess& write : all) {

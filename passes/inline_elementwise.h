@@ -5,9 +5,10 @@
 
 namespace cnnc {
 
-/// Kernels that compute one arena buffer element by element disappear into the kernels that read it, where no consumer would evaluate an element much more
-/// often than once (a convolution's inner loop does not absorb its input's activation) and nothing the producer reads is written in between.
-/// Preserves bits.
+/// Kernels that compute one arena buffer element by element disappear into the kernels that read
+/// it, where no consumer would evaluate an element much more often than once (a convolution's inner
+/// loop does not absorb its input's activation) and nothing the producer reads is written in
+/// between. Preserves bits.
 Program inline_elementwise(const Program& program);
 
 }  // namespace cnnc

@@ -1,8 +1,11 @@
 // localize:
 //   padded : f32[128,16,16,32] arena                               padded : f32[1,16,16,32] thread
-//   for g { for n in g*16 .. { padded[n,y,x,c] = ...         ->    for g { for n in g*16 .. { padded[0,y,x,c] = ...
-//                              ... padded[n,y+1,x,c] } }                                      ... padded[0,y+1,x,c] } }
-// A buffer that passes from one sample loop of a group to the next keeps kGroupSize samples, indexed n - g*16.
+//   for g { for n in g*16 .. { padded[n,y,x,c] = ...         ->    for g { for n in g*16 .. {
+//   padded[0,y,x,c] = ...
+//                              ... padded[n,y+1,x,c] } }                                      ...
+//                              padded[0,y+1,x,c] } }
+// A buffer that passes from one sample loop of a group to the next keeps kGroupSize samples,
+// indexed n - g*16.
 #include "passes/localize.h"
 
 #include <map>
@@ -14,11 +17,12 @@ namespace cnnc {
 
 namespace {
 
-/// Where a buffer is used: the one kernel, and whether within one statement of its group loop's body.
+/// Where a buffer is used: the one kernel, and whether within one statement of its group loop's
+/// body.
 struct Usage {
   std::set<std::size_t> kernels;
-  std::set<std::size_t> statements;   // of the group loop's body
-  bool by_sample = true;              // every first index is a sample variable of the group
+  std::set<std::size_t> statements;  // of the group loop's body
+  bool by_sample = true;             // every first index is a sample variable of the group
 };
 
 std::map<BufferId, Usage> usages(const Program& program) {
@@ -52,9 +56,10 @@ std::map<BufferId, Usage> usages(const Program& program) {
 
 Program localize(const Program& program, const Target&) {
   Program result = program;
-  std::map<BufferId, bool> local;   // storage -> keeps a whole group
+  std::map<BufferId, bool> local;  // storage -> keeps a whole group
   for (const auto& [id, usage] : usages(program)) {
-    if (program.buffer(id).memory != Memory::arena || usage.kernels.size() != 1 || !usage.by_sample) continue;
+    if (program.buffer(id).memory != Memory::arena || usage.kernels.size() != 1 || !usage.by_sample)
+      continue;
     local[id] = usage.statements.size() > 1;
   }
   for (BufferId id = 0; id < static_cast<BufferId>(result.buffers.size()); ++id) {
@@ -69,19 +74,23 @@ Program localize(const Program& program, const Target&) {
     if (!group) continue;
     const auto first_index = [&](BufferId buffer, std::vector<Expr> index) {
       const auto found = local.find(program.storage(buffer));
-      if (found != local.end()) index.front() = found->second ? index.front() - Expr(group->var) * kGroupSize : Expr(0);
+      if (found != local.end())
+        index.front() = found->second ? index.front() - Expr(group->var) * kGroupSize : Expr(0);
       return index;
     };
     Block body = map_exprs(kernel.body, [&](const Expr& top) {
       return transform(top, [&](const Expr& e) -> Expr {
         const auto* l = e.as<Load>();
-        return l && local.contains(program.storage(l->buffer)) ? load(l->buffer, e.type(), first_index(l->buffer, l->index)) : Expr();
+        return l && local.contains(program.storage(l->buffer))
+                   ? load(l->buffer, e.type(), first_index(l->buffer, l->index))
+                   : Expr();
       });
     });
     const std::function<void(Block&)> stores = [&](Block& block) {
       for (Stmt& stmt : block) {
         if (auto* store = stmt.as<Store>()) store->index = first_index(store->buffer, store->index);
-        if (auto* accumulate = stmt.as<Accumulate>()) accumulate->index = first_index(accumulate->buffer, accumulate->index);
+        if (auto* accumulate = stmt.as<Accumulate>())
+          accumulate->index = first_index(accumulate->buffer, accumulate->index);
         if (auto* loop = stmt.as<For>()) stores(loop->body);
         if (auto* branch = stmt.as<If>()) {
           stores(branch->then_body);

@@ -6,7 +6,8 @@
 
 namespace cnnc {
 
-/// An arena buffer that one kernel alone uses, and that only within one sample or one group, becomes a worker's scratch of one sample's or one group's size. Preserves bits.
+/// An arena buffer that one kernel alone uses, and that only within one sample or one group,
+/// becomes a worker's scratch of one sample's or one group's size. Preserves bits.
 Program localize(const Program& program, const Target& target);
 
 }  // namespace cnnc

@@ -5,7 +5,8 @@
 //                                           for g in 0 .. 8 {
 //                                             for n in g*16 .. min(g*16 + 16, count[]) {
 //                                               for o in 0 .. 10 {
-//                                                 alloc sum; sum[] = 0; for k ... sum[] += x[n,k] * w[k,o]; out[n,o] = sum[]
+//                                                 alloc sum; sum[] = 0; for k ... sum[] += x[n,k] *
+//                                                 w[k,o]; out[n,o] = sum[]
 #include "passes/lower.h"
 
 #include <algorithm>
@@ -18,14 +19,17 @@ namespace cnnc {
 
 namespace {
 
-/// Above this many results a sum over the batch is not split into groups: partial sums would cost more than they gain.
+/// Above this many results a sum over the batch is not split into groups: partial sums would cost
+/// more than they gain.
 constexpr std::int64_t kMaxGroupedResults = std::int64_t{1} << 16;
 
 Expr least_value(ScalarType type) {
   if (is_float(type)) return constant(type, -std::numeric_limits<double>::infinity());
   if (!is_signed(type)) return integer_constant(type, 0);
-  return integer_constant(type, type == ScalarType::i8 ? -128 : type == ScalarType::i32 ? std::numeric_limits<std::int32_t>::min()
-                                                                                       : std::numeric_limits<std::int64_t>::min());
+  return integer_constant(type, type == ScalarType::i8 ? -128
+                                : type == ScalarType::i32
+                                    ? std::numeric_limits<std::int32_t>::min()
+                                    : std::numeric_limits<std::int64_t>::min());
 }
 
 Expr greatest_value(ScalarType type) {
@@ -69,10 +73,12 @@ class Lowering {
  private:
   std::vector<bool> live_nodes() const {
     std::vector<bool> live(graph_.nodes.size());
-    for (const Output& output : graph_.outputs) live[static_cast<std::size_t>(output.value.node)] = true;
+    for (const Output& output : graph_.outputs)
+      live[static_cast<std::size_t>(output.value.node)] = true;
     for (std::size_t i = live.size(); i-- > 0;)
       if (live[i])
-        for (const Value& operand : graph_.nodes[i].operands) live[static_cast<std::size_t>(operand.node)] = true;
+        for (const Value& operand : graph_.nodes[i].operands)
+          live[static_cast<std::size_t>(operand.node)] = true;
     return live;
   }
 
@@ -82,7 +88,8 @@ class Lowering {
       if (auto next = fmt::format("{}.{}", name, i); names_.insert(next).second) return next;
   }
 
-  BufferId add_buffer(const std::string& name, TensorType type, Memory memory, std::optional<BufferId> view_of = {}) {
+  BufferId add_buffer(const std::string& name, TensorType type, Memory memory,
+                      std::optional<BufferId> view_of = {}) {
     type.dims = concrete(type.dims, graph_.batch);
     program_.buffers.push_back({unique(name), std::move(type), memory, view_of, -1, {}});
     return static_cast<BufferId>(program_.buffers.size()) - 1;
@@ -97,7 +104,7 @@ class Lowering {
   void lower_node(int index) {
     const Node& node = graph_.nodes[static_cast<std::size_t>(index)];
     std::vector<TensorType> operands;
-    std::vector<BufferId> buffers;   // of the computation's operands, then of its stages
+    std::vector<BufferId> buffers;  // of the computation's operands, then of its stages
     for (const Value& operand : node.operands) {
       operands.push_back(graph_.type(operand));
       buffers.push_back(buffers_.at(operand));
@@ -106,11 +113,14 @@ class Lowering {
     const std::string base = node.label.empty() ? node.op->name : node.label + "." + node.op->name;
     for (std::size_t i = 0; i < computation.stages.size(); ++i) {
       const bool last = i + 1 == computation.stages.size();
-      buffers.push_back(lower_stage(computation.stages[i], buffers, last ? base : base + "." + computation.stages[i].name, node.label));
+      buffers.push_back(lower_stage(computation.stages[i], buffers,
+                                    last ? base : base + "." + computation.stages[i].name,
+                                    node.label));
     }
     for (std::size_t r = 0; r < node.types.size(); ++r) {
       const ResultSource& source = computation.results.at(r);
-      const std::size_t slot = static_cast<std::size_t>(source.index) + (source.is_operand ? 0 : operands.size());
+      const std::size_t slot =
+          static_cast<std::size_t>(source.index) + (source.is_operand ? 0 : operands.size());
       buffers_[{index, static_cast<int>(r)}] = viewed(buffers.at(slot), node.types[r]);
     }
   }
@@ -119,7 +129,8 @@ class Lowering {
     const Dims dims = concrete(type.dims, graph_.batch);
     if (program_.buffer(buffer).type.dims == dims) return buffer;
     const BufferId storage = program_.storage(buffer);
-    return add_buffer(program_.buffer(storage).name + ".view", type, program_.buffer(storage).memory, storage);
+    return add_buffer(program_.buffer(storage).name + ".view", type,
+                      program_.buffer(storage).memory, storage);
   }
 
   /// `stage` with the program's buffers in the place of the computation's own.
@@ -127,15 +138,19 @@ class Lowering {
     Stage result = stage;
     result.value = transform(stage.value, [&](const Expr& expr) {
       const auto* l = expr.as<Load>();
-      return l ? load(buffers.at(static_cast<std::size_t>(l->buffer)), expr.type(), l->index) : Expr();
+      return l ? load(buffers.at(static_cast<std::size_t>(l->buffer)), expr.type(), l->index)
+               : Expr();
     });
     return result;
   }
 
-  /// A stage that equals an earlier one (the zero-padded input of a convolution and of its weight gradient) is that one.
+  /// A stage that equals an earlier one (the zero-padded input of a convolution and of its weight
+  /// gradient) is that one.
   std::optional<BufferId> find_equal(const Stage& stage) const {
     for (const auto& [known, buffer] : stages_) {
-      if (known.type != stage.type || known.op != stage.op || known.dims() != stage.dims() || known.reduce.size() != stage.reduce.size()) continue;
+      if (known.type != stage.type || known.op != stage.op || known.dims() != stage.dims() ||
+          known.reduce.size() != stage.reduce.size())
+        continue;
       std::unordered_map<Var, Var> renaming;
       bool equal = true;
       const auto pair_up = [&](const std::vector<Axis>& a, const std::vector<Axis>& b) {
@@ -151,7 +166,8 @@ class Lowering {
     return std::nullopt;
   }
 
-  BufferId lower_stage(const Stage& own, const std::vector<BufferId>& buffers, const std::string& name, const std::string& layer) {
+  BufferId lower_stage(const Stage& own, const std::vector<BufferId>& buffers,
+                       const std::string& name, const std::string& layer) {
     const Stage stage = rebound(own, buffers);
     if (const auto known = find_equal(stage)) return *known;
     const BufferId buffer = add_buffer(name, {stage.type, stage.dims()}, Memory::arena);
@@ -172,7 +188,8 @@ class Lowering {
   }
 
   void add_kernel(const std::string& name, const std::string& layer, Block body) {
-    program_.kernels.push_back({name, layer.empty() ? std::vector<std::string>{} : std::vector{layer}, std::move(body)});
+    program_.kernels.push_back(
+        {name, layer.empty() ? std::vector<std::string>{} : std::vector{layer}, std::move(body)});
   }
 
   std::int64_t groups() const { return (graph_.batch + kGroupSize - 1) / kGroupSize; }
@@ -180,19 +197,23 @@ class Lowering {
   /// for var in the samples of group g { body }
   Stmt sample_loop(const Var& var, const Var& group, Block body) const {
     const Expr begin = Expr(group) * kGroupSize;
-    return {For{var, begin, min(begin + kGroupSize, load_count(count_)), LoopKind::serial, std::move(body)}};
+    return {For{var, begin, min(begin + kGroupSize, load_count(count_)), LoopKind::serial,
+                std::move(body)}};
   }
   Stmt group_loop_of(const Var& group, Block body) const {
     return {For{group, 0, groups(), LoopKind::serial, std::move(body)}};
   }
 
-  /// Loops over axes around `body`; the batch axis goes outermost, inside a loop over groups. Axes of extent 1 need no loop.
+  /// Loops over axes around `body`; the batch axis goes outermost, inside a loop over groups. Axes
+  /// of extent 1 need no loop.
   Block loops(const std::vector<Axis>& axes, Block body, const Var& group = nullptr) const {
     Substitution units;
     for (std::size_t i = axes.size(); i-- > 0;) {
       if (axes[i].extent == kBatch) continue;
-      if (axes[i].extent == 1) units[axes[i].var] = 0;
-      else body = {Stmt{For{axes[i].var, 0, axes[i].extent, LoopKind::serial, std::move(body)}}};
+      if (axes[i].extent == 1)
+        units[axes[i].var] = 0;
+      else
+        body = {Stmt{For{axes[i].var, 0, axes[i].extent, LoopKind::serial, std::move(body)}}};
     }
     for (const Axis& axis : axes) {
       if (axis.extent != kBatch) continue;
@@ -210,7 +231,8 @@ class Lowering {
   }
 
   /// alloc sum; sum[] = initial; for reduce { sum[] op= value }; store
-  Block reduction(const Stage& stage, const Expr& initial, const std::vector<Axis>& reduce, const std::function<Stmt(Expr)>& finish) {
+  Block reduction(const Stage& stage, const Expr& initial, const std::vector<Axis>& reduce,
+                  const std::function<Stmt(Expr)>& finish) {
     const BufferId sum = add_buffer("sum", {stage.type, {}}, Memory::reg);
     Block body;
     body.push_back({Alloc{sum}});
@@ -232,9 +254,12 @@ class Lowering {
   }
 
   Block nest(const Stage& stage, BufferId buffer, const Var& group) {
-    const auto store = [&](const Expr& value) { return Stmt{Store{buffer, index_of(stage.axes), value}}; };
+    const auto store = [&](const Expr& value) {
+      return Stmt{Store{buffer, index_of(stage.axes), value}};
+    };
     if (stage.reduce.empty()) return loops(stage.axes, {store(stage.value)}, group);
-    return loops(stage.axes, reduction(stage, initial_value(stage.op, stage.type), stage.reduce, store), group);
+    return loops(stage.axes,
+                 reduction(stage, initial_value(stage.op, stage.type), stage.reduce, store), group);
   }
 
   /// partial[g, ...] over the samples of each group, then the groups' sum.
@@ -247,12 +272,15 @@ class Lowering {
     std::vector<Expr> index = index_of(stage.axes);
     index.insert(index.begin(), Expr(g));
 
-    Block body = loops(stage.axes, {Stmt{Store{partial, index, initial_value(stage.op, stage.type)}}});
+    Block body =
+        loops(stage.axes, {Stmt{Store{partial, index, initial_value(stage.op, stage.type)}}});
     std::vector<Axis> inner;
     Var sample;
     for (const Axis& axis : stage.reduce) {
-      if (axis.extent == kBatch) sample = axis.var;
-      else inner.push_back(axis);
+      if (axis.extent == kBatch)
+        sample = axis.var;
+      else
+        inner.push_back(axis);
     }
     const auto store = [&](const Expr& value) { return Stmt{Store{partial, index, value}}; };
     Block one = loops(stage.axes, reduction(stage, load(partial, stage.type, index), inner, store));
@@ -267,7 +295,8 @@ class Lowering {
     add_kernel(name, layer, nest(total, buffer, nullptr));
   }
 
-  /// An output that has a buffer of its own takes that one; a new value of a state, and whatever shares its buffer, is copied at the end.
+  /// An output that has a buffer of its own takes that one; a new value of a state, and whatever
+  /// shares its buffer, is copied at the end.
   void lower_output(const Output& output) {
     const BufferId buffer = buffers_.at(output.value);
     Buffer& source = program_.buffers[static_cast<std::size_t>(buffer)];
@@ -284,7 +313,8 @@ class Lowering {
     copy.type = type.scalar;
     std::vector<Expr> index;
     for (std::size_t i = 0; i < type.dims.size(); ++i) {
-      copy.axes.push_back({make_var(i == 0 && type.dims[0] == kBatch ? "n" : fmt::format("i{}", i)), type.dims[i]});
+      copy.axes.push_back(
+          {make_var(i == 0 && type.dims[0] == kBatch ? "n" : fmt::format("i{}", i)), type.dims[i]});
       index.emplace_back(copy.axes.back().var);
     }
     copy.value = load(buffer, type.scalar, index);
@@ -293,7 +323,8 @@ class Lowering {
   }
 
   bool has_views(BufferId buffer) const {
-    return std::any_of(program_.buffers.begin(), program_.buffers.end(), [&](const Buffer& b) { return b.view_of == buffer; });
+    return std::any_of(program_.buffers.begin(), program_.buffers.end(),
+                       [&](const Buffer& b) { return b.view_of == buffer; });
   }
 
   const Graph& graph_;

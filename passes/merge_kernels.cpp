@@ -38,9 +38,11 @@ std::set<Var> sample_variables(const Block& block, const Var& group) {
   return samples;
 }
 
-/// Whether every access in `block` to a buffer in `shared` stays within one sample of the group (first index is a sample variable) or, with `whole_group`,
-/// within the group's own slot (first index is the group).
-bool stays_inside(const Program& program, const Block& block, const std::set<BufferId>& shared, const Var& group, bool whole_group) {
+/// Whether every access in `block` to a buffer in `shared` stays within one sample of the group
+/// (first index is a sample variable) or, with `whole_group`, within the group's own slot (first
+/// index is the group).
+bool stays_inside(const Program& program, const Block& block, const std::set<BufferId>& shared,
+                  const Var& group, bool whole_group) {
   const auto samples = sample_variables(block, group);
   for (const BufferAccess& access : accesses(block)) {
     if (!shared.contains(program.storage(access.buffer))) continue;
@@ -60,7 +62,8 @@ std::set<BufferId> shared_and_written(const Footprint& a, const Footprint& b) {
   return shared;
 }
 
-/// A reduction with one other output axis at most, and an operand that is the same for every sample: tiling the samples is what lets it reuse that operand.
+/// A reduction with one other output axis at most, and an operand that is the same for every
+/// sample: tiling the samples is what lets it reuse that operand.
 bool wants_samples(const For& sample_loop) {
   const Nest nest = nest_of(Stmt{sample_loop});
   if (nest.loops.size() > 2) return false;
@@ -70,9 +73,10 @@ bool wants_samples(const For& sample_loop) {
       for (const Expr& index : store->index) stores_sample |= depends_on(index, sample_loop.var);
     if (stmt.as<For>())
       for (const BufferAccess& access : accesses({stmt}))
-        shares_operand |= !access.index.empty() && std::none_of(access.index.begin(), access.index.end(), [&](const Expr& index) {
-          return depends_on(index, sample_loop.var);
-        });
+        shares_operand |=
+            !access.index.empty() &&
+            std::none_of(access.index.begin(), access.index.end(),
+                         [&](const Expr& index) { return depends_on(index, sample_loop.var); });
   }
   return stores_sample && shares_operand;
 }
@@ -92,8 +96,10 @@ Block join_samples(const Program& program, const Block& body, const Var& group) 
     while (at > 0) {
       const auto* other = result[at - 1].as<For>();
       if (other && is_sample_loop(*other, group) && !wants_samples(*other)) break;
-      if (footprint(program, {result[at - 1]}).conflicts_with(mine)) at = 0;
-      else --at;
+      if (footprint(program, {result[at - 1]}).conflicts_with(mine))
+        at = 0;
+      else
+        --at;
     }
     bool joined = false;
     if (at > 0) {
@@ -116,7 +122,8 @@ Block join_samples(const Program& program, const Block& body, const Var& group) 
 class Merger {
  public:
   explicit Merger(const Program& program) : program_(program) {
-    for (const Kernel& kernel : program.kernels) footprints_.push_back(footprint(program, kernel.body));
+    for (const Kernel& kernel : program.kernels)
+      footprints_.push_back(footprint(program, kernel.body));
   }
 
   Program run() {
@@ -125,7 +132,8 @@ class Merger {
     std::vector<bool> done(program_.kernels.size());
     std::size_t left = done.size();
     while (left > 0) {
-      // First what runs over no samples, as early as its inputs allow; then one merged kernel of all that can follow one another.
+      // First what runs over no samples, as early as its inputs allow; then one merged kernel of
+      // all that can follow one another.
       for (std::size_t i = 0; i < done.size(); ++i) {
         if (done[i] || group_loop(program_.kernels[i]) || !ready(i, done)) continue;
         result.kernels.push_back(program_.kernels[i]);
@@ -159,7 +167,9 @@ class Merger {
       const For& other = *group_loop(program_.kernels[member]);
       if (!same(mine.end, other.end)) return false;
       const auto shared = shared_and_written(footprints_[member], footprints_[candidate]);
-      if (!stays_inside(program_, mine.body, shared, mine.var, true) || !stays_inside(program_, other.body, shared, other.var, true)) return false;
+      if (!stays_inside(program_, mine.body, shared, mine.var, true) ||
+          !stays_inside(program_, other.body, shared, other.var, true))
+        return false;
     }
     return true;
   }
@@ -176,7 +186,8 @@ class Merger {
       const Block body = substitute(each.body, {{each.var, Expr(loop.var)}});
       loop.body.insert(loop.body.end(), body.begin(), body.end());
       for (const std::string& layer : kernel.layers)
-        if (std::find(result.layers.begin(), result.layers.end(), layer) == result.layers.end()) result.layers.push_back(layer);
+        if (std::find(result.layers.begin(), result.layers.end(), layer) == result.layers.end())
+          result.layers.push_back(layer);
     }
     loop.body = join_samples(program_, loop.body, loop.var);
     result.body = {Stmt{std::move(loop)}};

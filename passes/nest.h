@@ -23,7 +23,7 @@ Block wrap(std::span<const For> loops, Block body);
 
 /// A buffer that a statement reads or writes, with the index used.
 struct BufferAccess {
-  BufferId buffer;   // as written: maybe a view
+  BufferId buffer;  // as written: maybe a view
   std::vector<Expr> index;
   bool write;
 };
@@ -33,16 +33,18 @@ std::vector<BufferAccess> accesses(const Block& block);
 /// end - begin, where constant.
 std::optional<std::int64_t> extent(const For& loop);
 
-/// Whether `loop` is one over groups of samples, which lowering gives every kernel with a batch axis: inside it, the range of a loop depends on its variable and
-/// on the run-time count.
+/// Whether `loop` is one over groups of samples, which lowering gives every kernel with a batch
+/// axis: inside it, the range of a loop depends on its variable and on the run-time count.
 bool runs_over_groups(const For& loop);
 /// That loop, where it is all of a kernel; null for other kernels.
 const For* group_loop(const Kernel& kernel);
-/// Whether `loop` runs over the samples of one group: for n in g*size .. min(g*size + size, count[]).
+/// Whether `loop` runs over the samples of one group: for n in g*size .. min(g*size + size,
+/// count[]).
 bool is_sample_loop(const For& loop, const Var& group);
 
-/// Samples in a group: the unit in which batches are reduced (design: a fixed tree keyed by sample) and handed to threads. Part of the meaning of a
-/// program, since it fixes the order of sums; not a tuning knob.
+/// Samples in a group: the unit in which batches are reduced (design: a fixed tree keyed by sample)
+/// and handed to threads. Part of the meaning of a program, since it fixes the order of sums; not a
+/// tuning knob.
 inline constexpr std::int64_t kGroupSize = 16;
 
 }  // namespace cnnc

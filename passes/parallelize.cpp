@@ -1,7 +1,8 @@
 // parallelize:
 //   kernel update { for i in 0 .. 3136 { for j { w[i,j] = ... } } }
 //     ->
-//   kernel update { parallel i.t in 0 .. 16 { for i in i.t*196 .. min(i.t*196 + 196, 3136) { for j { w[i,j] = ... } } } }
+//   kernel update { parallel i.t in 0 .. 16 { for i in i.t*196 .. min(i.t*196 + 196, 3136) { for j
+//   { w[i,j] = ... } } } }
 #include "passes/parallelize.h"
 
 #include <algorithm>
@@ -14,7 +15,8 @@ namespace {
 
 /// Work (statements times lanes) that is worth handing to another thread.
 constexpr double kTaskWork = 30000;
-/// Blocks that a long loop is split into: enough for any number of cores that a small network can use, a constant, so that dumps do not depend on the machine.
+/// Blocks that a long loop is split into: enough for any number of cores that a small network can
+/// use, a constant, so that dumps do not depend on the machine.
 constexpr std::int64_t kMaxTasks = 64;
 
 double work(const Block& block) {
@@ -26,8 +28,9 @@ double work(const Block& block) {
   return total;
 }
 
-/// Whether iterations of `loop` touch disjoint elements of all that they write: some dimension of every access to such a buffer is the same
-/// multiple of the variable, with what is added to it staying inside one iteration's range.
+/// Whether iterations of `loop` touch disjoint elements of all that they write: some dimension of
+/// every access to such a buffer is the same multiple of the variable, with what is added to it
+/// staying inside one iteration's range.
 class Independence {
  public:
   Independence(const Program& program, const For& loop) : program_(program), loop_(loop) {}
@@ -43,7 +46,8 @@ class Independence {
       const auto step = stride_in(write.index[*dimension], loop_.var);
       for (const BufferAccess& other : all) {
         if (program_.storage(other.buffer) != program_.storage(write.buffer)) continue;
-        if (other.buffer != write.buffer || !stays_in_iteration(other.index[*dimension])) return false;
+        if (other.buffer != write.buffer || !stays_in_iteration(other.index[*dimension]))
+          return false;
         if (stride_in(other.index[*dimension], loop_.var) != step) return false;
       }
     }
@@ -83,13 +87,18 @@ class Independence {
   const For& loop_;
 };
 
-/// for i in 0 .. n { body }  ->  for t in 0 .. tasks { for i in t*block .. min(t*block + block, n) { body } }
+/// for i in 0 .. n { body }  ->  for t in 0 .. tasks { for i in t*block .. min(t*block + block, n)
+/// { body } }
 For blocked(const For& loop, std::int64_t block) {
   const std::int64_t length = *extent(loop);
   const Var t = make_var(loop.var->name + ".t");
   const Expr begin = Expr(t) * block;
   const Expr end = length % block == 0 ? begin + block : min(begin + block, length);
-  return {t, 0, (length + block - 1) / block, LoopKind::serial, {Stmt{For{loop.var, begin, end, LoopKind::serial, loop.body}}}};
+  return {t,
+          0,
+          (length + block - 1) / block,
+          LoopKind::serial,
+          {Stmt{For{loop.var, begin, end, LoopKind::serial, loop.body}}}};
 }
 
 }  // namespace
@@ -103,7 +112,8 @@ Program parallelize(const Program& program, const Target&) {
     }
     for (Stmt& stmt : kernel.body) {
       auto* loop = stmt.as<For>();
-      if (!loop || loop->kind != LoopKind::serial || !extent(*loop) || loop->begin.constant() != 0) continue;
+      if (!loop || loop->kind != LoopKind::serial || !extent(*loop) || loop->begin.constant() != 0)
+        continue;
       const double each = work(loop->body), total = each * static_cast<double>(*extent(*loop));
       if (total < 2 * kTaskWork || !Independence(program, *loop).holds()) continue;
       const auto enough = static_cast<std::int64_t>(kTaskWork / each) + 1;

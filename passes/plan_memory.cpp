@@ -2,7 +2,8 @@
 //   a : f32[100] arena    (kernels 0 to 1)          a : f32[100] arena offset 0
 //   b : f32[100] arena    (kernels 1 to 2)    ->    b : f32[100] arena offset 448
 //   c : f32[100] arena    (kernels 2 to 3)          c : f32[100] arena offset 0
-// Largest buffers first, each at the lowest place where it meets no other one that is alive with it.
+// Largest buffers first, each at the lowest place where it meets no other one that is alive with
+// it.
 #include "passes/plan_memory.h"
 
 #include <algorithm>
@@ -20,7 +21,7 @@ struct Life {
   BufferId buffer = 0;
   std::int64_t bytes = 0;
   std::size_t first = SIZE_MAX, last = 0;
-  std::size_t kernel = 0;   // of thread buffers
+  std::size_t kernel = 0;  // of thread buffers
 
   void extend(std::size_t from, std::size_t to) {
     first = std::min(first, from);
@@ -30,7 +31,8 @@ struct Life {
 };
 
 std::int64_t bytes_of(const Buffer& buffer) {
-  const std::int64_t bytes = element_count(buffer.type.dims, 1) * static_cast<std::int64_t>(size_of(buffer.type.scalar));
+  const std::int64_t bytes =
+      element_count(buffer.type.dims, 1) * static_cast<std::int64_t>(size_of(buffer.type.scalar));
   return (bytes + kAlignment - 1) / kAlignment * kAlignment;
 }
 
@@ -43,12 +45,13 @@ class ThreadLives {
   std::map<BufferId, Life> lives;
 
  private:
-  using Uses = std::map<BufferId, std::pair<std::size_t, std::size_t>>;   // first and last position
+  using Uses = std::map<BufferId, std::pair<std::size_t, std::size_t>>;  // first and last position
 
-  /// Within one block, a buffer that two of its statements use lives from the first to the last of them, each whole; one that a single statement
-  /// uses lives as long as the block inside says.
+  /// Within one block, a buffer that two of its statements use lives from the first to the last of
+  /// them, each whole; one that a single statement uses lives as long as the block inside says.
   Uses visit(const Block& block) {
-    std::map<BufferId, std::vector<std::pair<std::size_t, std::size_t>>> spans;   // of the statements that use it
+    std::map<BufferId, std::vector<std::pair<std::size_t, std::size_t>>>
+        spans;  // of the statements that use it
     std::map<BufferId, std::pair<std::size_t, std::size_t>> inner;
     for (const Stmt& stmt : block) {
       const std::size_t begin = position_++;
@@ -58,12 +61,15 @@ class ThreadLives {
         uses = visit(branch->then_body);
         for (const auto& [id, span] : visit(branch->else_body)) {
           auto [known, fresh] = uses.try_emplace(id, span);
-          if (!fresh) known->second = {std::min(known->second.first, span.first), std::max(known->second.second, span.second)};
+          if (!fresh)
+            known->second = {std::min(known->second.first, span.first),
+                             std::max(known->second.second, span.second)};
         }
       }
       if (!stmt.as<For>() && !stmt.as<If>())
         for (const BufferAccess& access : accesses({stmt}))
-          if (program_.buffer(program_.storage(access.buffer)).memory == Memory::thread) uses[program_.storage(access.buffer)] = {begin, begin};
+          if (program_.buffer(program_.storage(access.buffer)).memory == Memory::thread)
+            uses[program_.storage(access.buffer)] = {begin, begin};
       const std::size_t end = position_++;
       for (const auto& [id, span] : uses) {
         spans[id].push_back({begin, end});
@@ -72,13 +78,14 @@ class ThreadLives {
     }
     Uses result;
     for (const auto& [id, list] : spans) {
-      result[id] = list.size() == 1 ? inner.at(id) : std::pair(list.front().first, list.back().second);
+      result[id] =
+          list.size() == 1 ? inner.at(id) : std::pair(list.front().first, list.back().second);
       Life life;
       life.buffer = id;
       life.bytes = bytes_of(program_.buffer(id));
       life.kernel = kernel_;
       life.extend(result[id].first, result[id].second);
-      lives[id] = life;   // the outermost block is visited last and sees the whole
+      lives[id] = life;  // the outermost block is visited last and sees the whole
     }
     return result;
   }
@@ -105,9 +112,12 @@ std::vector<Life> arena_lives(const Program& program) {
 }
 
 void place(Program& program, std::vector<Life> lives) {
-  std::stable_sort(lives.begin(), lives.end(), [](const Life& a, const Life& b) { return a.bytes > b.bytes; });
+  std::stable_sort(lives.begin(), lives.end(),
+                   [](const Life& a, const Life& b) { return a.bytes > b.bytes; });
   std::vector<Life> placed;
-  const auto offset_of = [&](const Life& life) -> std::int64_t& { return program.buffers[static_cast<std::size_t>(life.buffer)].offset; };
+  const auto offset_of = [&](const Life& life) -> std::int64_t& {
+    return program.buffers[static_cast<std::size_t>(life.buffer)].offset;
+  };
   for (const Life& life : lives) {
     std::vector<std::pair<std::int64_t, std::int64_t>> taken;
     for (const Life& other : placed)

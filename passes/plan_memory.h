@@ -8,12 +8,14 @@ namespace cnnc {
 
 struct MemoryPlan {
   std::int64_t arena_bytes = 0;
-  std::int64_t scratch_bytes = 0;   // a worker
-  std::int64_t arena_lower_bound = 0;   // largest sum of live bytes at any kernel
+  std::int64_t scratch_bytes = 0;      // a worker
+  std::int64_t arena_lower_bound = 0;  // largest sum of live bytes at any kernel
 };
 
-/// Gives every arena and thread buffer an offset, such that buffers that are alive at the same time do not overlap: an arena buffer lives from the first
-/// kernel that touches it to the last, a thread buffer within its kernel from the first to the last statement that touches it, loops that carry it included.
+/// Gives every arena and thread buffer an offset, such that buffers that are alive at the same time
+/// do not overlap: an arena buffer lives from the first kernel that touches it to the last, a
+/// thread buffer within its kernel from the first to the last statement that touches it, loops that
+/// carry it included.
 Program plan_memory(const Program& program, const Target& target);
 
 /// Sizes that follow from the offsets of a planned program.

@@ -20,8 +20,10 @@ namespace cnnc {
 std::span<const PassRow<Graph>> graph_passes() {
   static constexpr auto kRows = std::to_array<PassRow<Graph>>({
       {"simplify", "rewrite by a table of rules, drop what nothing uses", simplify},
-      {"differentiate", "add the gradient of the loss with respect to every parameter", differentiate_graph, true},
-      {"apply_optimizer", "add each parameter's and optimizer state's new value", apply_optimizer, true},
+      {"differentiate", "add the gradient of the loss with respect to every parameter",
+       differentiate_graph, true},
+      {"apply_optimizer", "add each parameter's and optimizer state's new value", apply_optimizer,
+       true},
       {"simplify_step", "simplify the training step", simplify},
   });
   return kRows;
@@ -29,7 +31,8 @@ std::span<const PassRow<Graph>> graph_passes() {
 
 std::span<const PassRow<Program>> loop_passes() {
   static constexpr auto kRows = std::to_array<PassRow<Program>>({
-      {"fuse", "move elementwise kernels into their consumers, join kernels over the same samples", fuse},
+      {"fuse", "move elementwise kernels into their consumers, join kernels over the same samples",
+       fuse},
       {"localize", "keep what lives within a group of samples in a worker's scratch", localize},
       {"tile", "compute blocks of results at once, their sums in registers", tile},
       {"vectorize", "make vector loops of independent innermost loops", vectorize},

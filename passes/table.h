@@ -15,14 +15,16 @@ struct PassRow {
   std::string_view name;
   std::string_view description;
   Ir (*run)(const Ir&, const Target&);
-  bool required = false;   // what comes after it cannot do without
+  bool required = false;  // what comes after it cannot do without
 };
 
 std::span<const PassRow<Graph>> graph_passes();
 
-/// Between the tables stands lower (passes/lower.h), of which the row's name and description are these.
+/// Between the tables stands lower (passes/lower.h), of which the row's name and description are
+/// these.
 inline constexpr std::string_view kLowerName = "lower";
-inline constexpr std::string_view kLowerDescription = "make a kernel of every stage of every op, and fix the order of every sum";
+inline constexpr std::string_view kLowerDescription =
+    "make a kernel of every stage of every op, and fix the order of every sum";
 
 std::span<const PassRow<Program>> loop_passes();
 

@@ -1,10 +1,13 @@
 // tile:
-//   for y { for x in 0 .. 14 { for c in 0 .. 64 {           for y { for x.t in 0 .. 1 { for c.t in 0 .. 2 {
+//   for y { for x in 0 .. 14 { for c in 0 .. 64 {           for y { for x.t in 0 .. 1 { for c.t in
+//   0 .. 2 {
 //     alloc sum : f32[]                                       alloc sum : f32[14,2,16]
 //     sum[] = 0                                        ->     for x, c, l { sum[x,c,l] = 0 }
-//     for k { sum[] += a[y,x,k] * w[k,c] }                    for k { for x, c, l { sum[x,c,l] += a[y,x,k] * w[k, c.t*32 + c*16 + l] } }
-//     out[y,x,c] = sum[] } } }                                for x, c, l { out[y, x, c.t*32 + c*16 + l] = sum[x,c,l] } } } }
-// What does not fill a tile gets a smaller one of its own. The sizes are the tile model's choice (tile_model.h).
+//     for k { sum[] += a[y,x,k] * w[k,c] }                    for k { for x, c, l { sum[x,c,l] +=
+//     a[y,x,k] * w[k, c.t*32 + c*16 + l] } } out[y,x,c] = sum[] } } } for x, c, l { out[y, x,
+//     c.t*32 + c*16 + l] = sum[x,c,l] } } } }
+// What does not fill a tile gets a smaller one of its own. The sizes are the tile model's choice
+// (tile_model.h).
 #include "passes/tile.h"
 
 #include <algorithm>
@@ -39,17 +42,20 @@ std::optional<ReductionNest> match(const Program& program, const Stmt& stmt) {
   const auto* accumulate = inner.body.front().as<Accumulate>();
   if (!accumulate || accumulate->buffer != alloc->buffer) return std::nullopt;
   for (const For& loop : outer.loops) {
-    const bool is_axis = std::any_of(store->index.begin(), store->index.end(), [&](const Expr& e) { return depends_on(e, loop.var); });
+    const bool is_axis = std::any_of(store->index.begin(), store->index.end(),
+                                     [&](const Expr& e) { return depends_on(e, loop.var); });
     if (loop.kind != LoopKind::serial || !is_axis || runs_over_groups(loop)) return std::nullopt;
   }
-  for (const For& loop : inner.loops)   // a bound that depends on an axis would differ within a tile
+  for (const For& loop : inner.loops)  // a bound that depends on an axis would differ within a tile
     for (const For& axis : outer.loops)
       if (depends_on(loop.begin, axis.var) || depends_on(loop.end, axis.var)) return std::nullopt;
-  return ReductionNest{outer.loops, alloc->buffer, initial->value, inner.loops, *accumulate, *store};
+  return ReductionNest{outer.loops, alloc->buffer, initial->value,
+                       inner.loops, *accumulate,   *store};
 }
 
 /// Elements between neighbours along `var`, where constant.
-std::optional<std::int64_t> memory_stride(const Program& program, BufferId buffer, const std::vector<Expr>& index, const Var& var) {
+std::optional<std::int64_t> memory_stride(const Program& program, BufferId buffer,
+                                          const std::vector<Expr>& index, const Var& var) {
   const Dims& dims = program.buffer(buffer).type.dims;
   std::int64_t scale = 1, total = 0;
   for (std::size_t i = dims.size(); i-- > 0; scale *= dims[i]) {
@@ -91,15 +97,19 @@ class Tiler {
   std::int64_t lanes_of(const ReductionNest& nest) const {
     std::int64_t lanes = target_.lanes(program_.buffer(nest.sum).type.scalar);
     for (const BufferAccess& access : accesses({Stmt{nest.inner}}))
-      if (!access.index.empty()) lanes = std::min(lanes, target_.lanes(program_.buffer(access.buffer).type.scalar));
+      if (!access.index.empty())
+        lanes = std::min(lanes, target_.lanes(program_.buffer(access.buffer).type.scalar));
     return lanes;
   }
 
-  /// The axis whose neighbours are neighbours in the result and in the operands: the vector. -1: none.
+  /// The axis whose neighbours are neighbours in the result and in the operands: the vector. -1:
+  /// none.
   int vector_axis(const ReductionNest& nest) const {
     for (std::size_t a = nest.axes.size(); a-- > 0;) {
       const For& axis = nest.axes[a];
-      if (!extent(axis) || *extent(axis) < 2 || memory_stride(program_, nest.store.buffer, nest.store.index, axis.var) != 1) continue;
+      if (!extent(axis) || *extent(axis) < 2 ||
+          memory_stride(program_, nest.store.buffer, nest.store.index, axis.var) != 1)
+        continue;
       bool contiguous = true;
       for (const BufferAccess& access : accesses({Stmt{nest.inner}})) {
         const auto stride = memory_stride(program_, access.buffer, access.index, axis.var);
@@ -119,16 +129,18 @@ class Tiler {
       if (access.buffer == nest.sum || access.index.empty()) continue;
       TileLoad load;
       for (const For& axis : nest.axes)
-        load.varies.push_back(std::any_of(access.index.begin(), access.index.end(), [&](const Expr& e) { return depends_on(e, axis.var); }));
+        load.varies.push_back(std::any_of(access.index.begin(), access.index.end(),
+                                          [&](const Expr& e) { return depends_on(e, axis.var); }));
       loads.push_back(std::move(load));
     }
     return choose_tile(axes, loads, lanes_of(nest), target_);
   }
 
-  /// One axis within one tile: elements base + i, or, of the vector axis, base + block * lanes + lane.
+  /// One axis within one tile: elements base + i, or, of the vector axis, base + block * lanes +
+  /// lane.
   struct Part {
     Expr base;
-    std::int64_t count = 1;   // of the vector axis: blocks
+    std::int64_t count = 1;  // of the vector axis: blocks
     std::int64_t lanes = 1;
   };
 
@@ -139,15 +151,19 @@ class Tiler {
     return emit_axis(nest, vector, tile, parts, 0);
   }
 
-  /// Loops over the tiles along axis `at` and the ones after it; the remainder after the full tiles.
-  Block emit_axis(const ReductionNest& nest, int vector, const Tile& tile, std::vector<Part>& parts, std::size_t at) {
+  /// Loops over the tiles along axis `at` and the ones after it; the remainder after the full
+  /// tiles.
+  Block emit_axis(const ReductionNest& nest, int vector, const Tile& tile, std::vector<Part>& parts,
+                  std::size_t at) {
     if (at == nest.axes.size()) return emit_tile(nest, vector, parts);
     const For& axis = nest.axes[at];
     const std::int64_t factor = tile.factors[at];
-    const std::int64_t lanes = static_cast<int>(at) == vector ? std::min(lanes_of(nest), *extent(axis)) : 1;
+    const std::int64_t lanes =
+        static_cast<int>(at) == vector ? std::min(lanes_of(nest), *extent(axis)) : 1;
     if (!extent(axis)) return emit_dynamic_axis(nest, vector, tile, parts, at);
     Block result;
-    const auto emit_full = [&](std::int64_t begin, std::int64_t tiles, std::int64_t count, std::int64_t width) {
+    const auto emit_full = [&](std::int64_t begin, std::int64_t tiles, std::int64_t count,
+                               std::int64_t width) {
       if (tiles == 0 || count == 0) return;
       const std::int64_t step = count * width;
       if (tiles == 1) {
@@ -158,7 +174,8 @@ class Tiler {
       }
       const Var t = make_var(step == 1 ? axis.var->name : axis.var->name + ".t");
       parts[at] = {axis.begin + begin + Expr(t) * step, count, width};
-      result.push_back({For{t, 0, tiles, LoopKind::serial, emit_axis(nest, vector, tile, parts, at + 1)}});
+      result.push_back(
+          {For{t, 0, tiles, LoopKind::serial, emit_axis(nest, vector, tile, parts, at + 1)}});
     };
     const std::int64_t length = *extent(axis), full = length / (factor * lanes);
     emit_full(0, full, factor, lanes);
@@ -166,12 +183,13 @@ class Tiler {
     const std::int64_t rest = (length - done) / lanes;
     emit_full(done, 1, rest, lanes);
     done += rest * lanes;
-    if (done < length) emit_full(done, 1, 1, length - done);   // fewer lanes than a vector has
+    if (done < length) emit_full(done, 1, 1, length - done);  // fewer lanes than a vector has
     return result;
   }
 
   /// Full tiles, then single elements, along an axis whose extent is known at run time.
-  Block emit_dynamic_axis(const ReductionNest& nest, int vector, const Tile& tile, std::vector<Part>& parts, std::size_t at) {
+  Block emit_dynamic_axis(const ReductionNest& nest, int vector, const Tile& tile,
+                          std::vector<Part>& parts, std::size_t at) {
     const For& axis = nest.axes[at];
     const std::int64_t factor = tile.factors[at];
     Block result;
@@ -180,12 +198,14 @@ class Tiler {
       result.push_back({Let{tiles, max(axis.end - axis.begin, 0) / factor}});
       const Var t = make_var(axis.var->name + ".t");
       parts[at] = {axis.begin + Expr(t) * factor, factor, 1};
-      result.push_back({For{t, 0, Expr(tiles), LoopKind::serial, emit_axis(nest, vector, tile, parts, at + 1)}});
+      result.push_back(
+          {For{t, 0, Expr(tiles), LoopKind::serial, emit_axis(nest, vector, tile, parts, at + 1)}});
     }
     const Var single = make_var(axis.var->name);
     parts[at] = {Expr(single), 1, 1};
     const Expr begin = factor > 1 ? axis.begin + Expr(tiles) * factor : axis.begin;
-    result.push_back({For{single, begin, axis.end, LoopKind::serial, emit_axis(nest, vector, tile, parts, at + 1)}});
+    result.push_back({For{single, begin, axis.end, LoopKind::serial,
+                          emit_axis(nest, vector, tile, parts, at + 1)}});
     return result;
   }
 
@@ -200,16 +220,18 @@ class Tiler {
 
     Block body;
     body.push_back({Alloc{id}});
-    const auto everywhere = [&](const std::function<Stmt(const std::vector<Expr>& index, const Substitution& axes)>& make) {
-      return over_tile(nest, vector, parts, make);
-    };
+    const auto everywhere =
+        [&](const std::function<Stmt(const std::vector<Expr>& index, const Substitution& axes)>&
+                make) { return over_tile(nest, vector, parts, make); };
     const auto own_sum = [&](const Expr& value, const std::vector<Expr>& index) {
       return transform(value, [&](const Expr& e) -> Expr {
         const auto* l = e.as<Load>();
         return l && l->buffer == nest.sum ? load(id, e.type(), index) : Expr();
       });
     };
-    body.push_back(everywhere([&](const auto& index, const auto& axes) { return Stmt{Store{id, index, substitute(nest.initial, axes)}}; }));
+    body.push_back(everywhere([&](const auto& index, const auto& axes) {
+      return Stmt{Store{id, index, substitute(nest.initial, axes)}};
+    }));
     Block reduce{everywhere([&](const auto& index, const auto& axes) {
       return Stmt{Accumulate{nest.inner.op, id, index, substitute(nest.inner.value, axes)}};
     })};
@@ -232,8 +254,9 @@ class Tiler {
   }
 
   /// Loops over the elements of a tile around make(index into the tile's sums, values of the axes).
-  static Stmt over_tile(const ReductionNest& nest, int vector, const std::vector<Part>& parts,
-                        const std::function<Stmt(const std::vector<Expr>&, const Substitution&)>& make) {
+  static Stmt over_tile(
+      const ReductionNest& nest, int vector, const std::vector<Part>& parts,
+      const std::function<Stmt(const std::vector<Expr>&, const Substitution&)>& make) {
     std::vector<For> loops;
     std::vector<Expr> index;
     Substitution axes;
@@ -250,7 +273,8 @@ class Tiler {
     if (vector >= 0) {
       const For& axis = nest.axes[static_cast<std::size_t>(vector)];
       const Var lane = make_var("lane");
-      loops.push_back({lane, 0, parts[static_cast<std::size_t>(vector)].lanes, LoopKind::serial, {}});
+      loops.push_back(
+          {lane, 0, parts[static_cast<std::size_t>(vector)].lanes, LoopKind::serial, {}});
       index.emplace_back(lane);
       axes[axis.var] = axes[axis.var] + Expr(lane);
     }

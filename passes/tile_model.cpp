@@ -10,12 +10,14 @@ namespace cnnc {
 
 namespace {
 
-/// Cycles from one FMA to one that uses its result, times FMAs started a cycle: accumulators needed to keep the units busy.
+/// Cycles from one FMA to one that uses its result, times FMAs started a cycle: accumulators needed
+/// to keep the units busy.
 constexpr double kIndependent = 8;
 
 class Model {
  public:
-  Model(const std::vector<TileAxis>& axes, const std::vector<TileLoad>& loads, std::int64_t lanes, const Target& target)
+  Model(const std::vector<TileAxis>& axes, const std::vector<TileLoad>& loads, std::int64_t lanes,
+        const Target& target)
       : axes_(axes), loads_(loads), lanes_(lanes), target_(target) {}
 
   /// Cycles for one step of the reduction over a tile of `factors` (vectors along the vector axis).
@@ -28,7 +30,9 @@ class Model {
         if (load.varies[a]) distinct *= static_cast<double>(factors[a]);
       load_count += distinct;
     }
-    return std::max({accumulators / 2, load_count / 2, accumulators / 2 * std::max(1.0, kIndependent / accumulators)}) + kLoopOverhead;
+    return std::max({accumulators / 2, load_count / 2,
+                     accumulators / 2 * std::max(1.0, kIndependent / accumulators)}) +
+           kLoopOverhead;
   }
 
   bool fits(const std::vector<std::int64_t>& factors) const {
@@ -52,17 +56,22 @@ class Model {
 
  private:
   static constexpr double kLoopOverhead = 0.5;
-  static constexpr double kCodePenalty = 1.01;   // a remainder costs code and compile time too
+  static constexpr double kCodePenalty = 1.01;  // a remainder costs code and compile time too
 
-  double sum(const std::vector<std::int64_t>& factors, std::vector<std::int64_t>& part, std::size_t axis, double times) const {
+  double sum(const std::vector<std::int64_t>& factors, std::vector<std::int64_t>& part,
+             std::size_t axis, double times) const {
     if (axis == factors.size()) return times * tile_cycles(part);
     const TileAxis& a = axes_[axis];
-    const std::int64_t length = a.extent == 0 ? kGroupSize : a.vector ? (a.extent + lanes_ - 1) / lanes_ : a.extent;
+    const std::int64_t length = a.extent == 0 ? kGroupSize
+                                : a.vector    ? (a.extent + lanes_ - 1) / lanes_
+                                              : a.extent;
     part[axis] = factors[axis];
-    double total = sum(factors, part, axis + 1, times * static_cast<double>(length / factors[axis]));
+    double total =
+        sum(factors, part, axis + 1, times * static_cast<double>(length / factors[axis]));
     if (const std::int64_t rest = length % factors[axis]; rest != 0) {
       part[axis] = a.extent == 0 ? 1 : rest;
-      total += kCodePenalty * sum(factors, part, axis + 1, times * static_cast<double>(a.extent == 0 ? rest : 1));
+      total += kCodePenalty *
+               sum(factors, part, axis + 1, times * static_cast<double>(a.extent == 0 ? rest : 1));
       part[axis] = factors[axis];
     }
     return total;
@@ -76,11 +85,13 @@ class Model {
 
 }  // namespace
 
-Tile choose_tile(const std::vector<TileAxis>& axes, const std::vector<TileLoad>& loads, std::int64_t lanes, const Target& target) {
+Tile choose_tile(const std::vector<TileAxis>& axes, const std::vector<TileLoad>& loads,
+                 std::int64_t lanes, const Target& target) {
   const Model model(axes, loads, lanes, target);
   std::vector<std::int64_t> best(axes.size(), 1), factors(axes.size(), 1);
   double least = std::numeric_limits<double>::infinity();
-  // Axes outside the three innermost ones and the vector stay whole: larger blocks of them reuse nothing that these do not.
+  // Axes outside the three innermost ones and the vector stay whole: larger blocks of them reuse
+  // nothing that these do not.
   const std::size_t first = axes.size() > 4 ? axes.size() - 4 : 0;
   const std::function<void(std::size_t)> search = [&](std::size_t axis) {
     if (!model.fits(factors)) return;
@@ -93,7 +104,9 @@ Tile choose_tile(const std::vector<TileAxis>& axes, const std::vector<TileLoad>&
       return;
     }
     const TileAxis& a = axes[axis];
-    const std::int64_t length = a.extent == 0 ? kGroupSize : a.vector ? (a.extent + lanes - 1) / lanes : a.extent;
+    const std::int64_t length = a.extent == 0 ? kGroupSize
+                                : a.vector    ? (a.extent + lanes - 1) / lanes
+                                              : a.extent;
     for (std::int64_t f = 1; f <= std::min(length, target.registers); ++f) {
       if (a.extent == 0 && kGroupSize % f != 0) continue;
       factors[axis] = f;

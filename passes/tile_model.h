@@ -9,17 +9,18 @@
 
 namespace cnnc {
 
-/// One output axis of a reduction nest. extent 0: unknown until run time (the samples of a group, at most kGroupSize).
+/// One output axis of a reduction nest. extent 0: unknown until run time (the samples of a group,
+/// at most kGroupSize).
 struct TileAxis {
   std::int64_t extent = 0;
-  bool vector = false;   // contiguous in the result: split into vectors
+  bool vector = false;  // contiguous in the result: split into vectors
 };
 
-/// One operand that the inner statement loads: which axes its address depends on, and whether it is a vector load (contiguous along the vector axis) or one that
-/// is spread over the lanes.
+/// One operand that the inner statement loads: which axes its address depends on, and whether it is
+/// a vector load (contiguous along the vector axis) or one that is spread over the lanes.
 struct TileLoad {
-  std::vector<bool> varies;   // one an axis
-  double vector_cost = 1;     // loads needed for one vector of it; more where lanes are gathered
+  std::vector<bool> varies;  // one an axis
+  double vector_cost = 1;    // loads needed for one vector of it; more where lanes are gathered
 };
 
 /// Factors, one an axis; of the vector axis: how many vectors.
@@ -27,8 +28,11 @@ struct Tile {
   std::vector<std::int64_t> factors;
 };
 
-/// The tile with the least estimated time: per step of the reduction max(multiply-adds, loads) on a core that starts two of each a cycle, while the accumulators and the
-/// operand that is kept fit into the registers, at least enough independent accumulators to hide the latency of an FMA; remainders counted at what they cost.
-Tile choose_tile(const std::vector<TileAxis>& axes, const std::vector<TileLoad>& loads, std::int64_t lanes, const Target& target);
+/// The tile with the least estimated time: per step of the reduction max(multiply-adds, loads) on a
+/// core that starts two of each a cycle, while the accumulators and the operand that is kept fit
+/// into the registers, at least enough independent accumulators to hide the latency of an FMA;
+/// remainders counted at what they cost.
+Tile choose_tile(const std::vector<TileAxis>& axes, const std::vector<TileLoad>& loads,
+                 std::int64_t lanes, const Target& target);
 
 }  // namespace cnnc

@@ -1,5 +1,6 @@
 // unroll:
-//   for x in 0 .. 6 { vector l in 0 .. 8 { sum[x,l] += a[x] * w[l] } }    ->    unroll x in 0 .. 6 { vector l in 0 .. 8 { ... } }
+//   for x in 0 .. 6 { vector l in 0 .. 8 { sum[x,l] += a[x] * w[l] } }    ->    unroll x in 0 .. 6
+//   { vector l in 0 .. 8 { ... } }
 // The loop keeps its form here; code generation makes the copies.
 #include "passes/unroll.h"
 
@@ -26,7 +27,8 @@ class Unroller {
       if (!loop) continue;
       const std::int64_t copies = run(loop->body);
       const auto trips = extent(*loop);
-      if (loop->kind == LoopKind::serial && trips && (indexes_registers(*loop) || (is_short(*loop, copies * *trips)))) {
+      if (loop->kind == LoopKind::serial && trips &&
+          (indexes_registers(*loop) || (is_short(*loop, copies * *trips)))) {
         loop->kind = LoopKind::unroll;
         most = std::max(most, copies * *trips);
       } else {
@@ -41,7 +43,8 @@ class Unroller {
     const auto all = accesses(loop.body);
     return std::any_of(all.begin(), all.end(), [&](const BufferAccess& access) {
       return program_.buffer(access.buffer).memory == Memory::reg &&
-             std::any_of(access.index.begin(), access.index.end(), [&](const Expr& e) { return depends_on(e, loop.var); });
+             std::any_of(access.index.begin(), access.index.end(),
+                         [&](const Expr& e) { return depends_on(e, loop.var); });
     });
   }
 
@@ -50,7 +53,8 @@ class Unroller {
     if (copies > kMaxCopies || *extent(loop) > 8) return false;
     bool accumulates = false, other = false;
     walk(loop.body, [&](const Stmt& stmt) {
-      if (const auto* accumulate = stmt.as<Accumulate>()) accumulates |= program_.buffer(accumulate->buffer).memory == Memory::reg;
+      if (const auto* accumulate = stmt.as<Accumulate>())
+        accumulates |= program_.buffer(accumulate->buffer).memory == Memory::reg;
       if (stmt.as<Store>() || stmt.as<Alloc>()) other = true;
       if (const auto* inner = stmt.as<For>()) other |= inner->kind == LoopKind::serial;
     });

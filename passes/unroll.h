@@ -6,7 +6,8 @@
 
 namespace cnnc {
 
-/// Loops over a register tile are unrolled, so that its accumulators have constant addresses and stay in registers; so are short loops around them.
+/// Loops over a register tile are unrolled, so that its accumulators have constant addresses and
+/// stay in registers; so are short loops around them.
 Program unroll(const Program& program, const Target& target);
 
 }  // namespace cnnc

@@ -1,7 +1,9 @@
 // vectorize:
-//   for i in 0 .. 100 { y[i] = x[i] + 1 }    ->    for i.t in 0 .. 6 { vector i in 0 .. 16 { y[i.t*16 + i] = x[i.t*16 + i] + 1 } }
+//   for i in 0 .. 100 { y[i] = x[i] + 1 }    ->    for i.t in 0 .. 6 { vector i in 0 .. 16 {
+//   y[i.t*16 + i] = x[i.t*16 + i] + 1 } }
 //                                                  vector i in 0 .. 4 { y[96 + i] = x[96 + i] + 1 }
-// A loop qualifies when it stores contiguously, along its variable, and carries nothing from one iteration to the next.
+// A loop qualifies when it stores contiguously, along its variable, and carries nothing from one
+// iteration to the next.
 #include "passes/vectorize.h"
 
 #include <algorithm>
@@ -58,13 +60,15 @@ class Vectorizer {
     return true;
   }
 
-  /// Takes account of the widest type that varies from lane to lane; refuses loads that would go lane by lane.
+  /// Takes account of the widest type that varies from lane to lane; refuses loads that would go
+  /// lane by lane.
   bool widen(const Expr& value, const Var& var, std::size_t& widest) const {
     bool good = true;
     walk(value, [&](const Expr& e) {
       const auto* l = e.as<Load>();
       if (!l) return;
-      const bool varies = std::any_of(l->index.begin(), l->index.end(), [&](const Expr& i) { return depends_on(i, var); });
+      const bool varies = std::any_of(l->index.begin(), l->index.end(),
+                                      [&](const Expr& i) { return depends_on(i, var); });
       if (!varies) return;
       good &= contiguous(l->index, var);
       widest = std::max(widest, size_of(e.type()));
@@ -72,7 +76,8 @@ class Vectorizer {
     return good;
   }
 
-  /// Whether an iteration may read what another one wrote: a buffer that is stored is otherwise accessed at the stored element only.
+  /// Whether an iteration may read what another one wrote: a buffer that is stored is otherwise
+  /// accessed at the stored element only.
   bool carries(const For& loop) const {
     const auto all = accesses(loop.body);
     for (const BufferAccess& write : all) {
@@ -91,7 +96,8 @@ class Vectorizer {
     const std::int64_t length = *extent(loop), full = length / width;
     const auto vector = [&](const Expr& begin, std::int64_t lanes) {
       const Var lane = make_var(loop.var->name);
-      return Stmt{For{lane, 0, lanes, LoopKind::vector, substitute(loop.body, {{loop.var, loop.begin + begin + Expr(lane)}})}};
+      return Stmt{For{lane, 0, lanes, LoopKind::vector,
+                      substitute(loop.body, {{loop.var, loop.begin + begin + Expr(lane)}})}};
     };
     if (full == 1) {
       result.push_back(vector(0, width));

@@ -6,7 +6,8 @@
 
 namespace cnnc {
 
-/// Innermost loops whose iterations are independent become vector loops of the target's width. Preserves bits.
+/// Innermost loops whose iterations are independent become vector loops of the target's width.
+/// Preserves bits.
 Program vectorize(const Program& program, const Target& target);
 
 }  // namespace cnnc

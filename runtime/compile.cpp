@@ -1,4 +1,5 @@
-// The pipeline. Read this page first: model text -> (frontend) graph -> graph passes -> lower -> loop passes -> LLVM -> machine code.
+// The pipeline. Read this page first: model text -> (frontend) graph -> graph passes -> lower ->
+// loop passes -> LLVM -> machine code.
 #include "runtime/compile.h"
 
 #include <algorithm>
@@ -16,7 +17,8 @@ namespace {
 
 /// Calls `observe(name, graph or program)` after every stage; stops where it returns false.
 template <class Observe>
-std::optional<Program> run_passes(const Graph& input, const CompileOptions& options, const Observe& observe) {
+std::optional<Program> run_passes(const Graph& input, const CompileOptions& options,
+                                  const Observe& observe) {
   const auto skipped = [&](std::string_view name) {
     return std::find(options.skip.begin(), options.skip.end(), name) != options.skip.end();
   };
@@ -40,7 +42,8 @@ std::optional<Program> run_passes(const Graph& input, const CompileOptions& opti
 
 template <class Row>
 bool is_required(std::span<const Row> rows, const std::string& name) {
-  return std::any_of(rows.begin(), rows.end(), [&](const Row& row) { return row.name == name && row.required; });
+  return std::any_of(rows.begin(), rows.end(),
+                     [&](const Row& row) { return row.name == name && row.required; });
 }
 
 void check_skips(const CompileOptions& options) {
@@ -49,7 +52,8 @@ void check_skips(const CompileOptions& options) {
   for (const std::string& name : options.skip) {
     if (std::find(names.begin(), names.end(), name) == names.end()) {
       const std::string near = closest(name, names);
-      fail("unknown pass '{}'{}", name, near.empty() ? "; --list-passes shows them" : fmt::format("; did you mean '{}'?", near));
+      fail("unknown pass '{}'{}", name,
+           near.empty() ? "; --list-passes shows them" : fmt::format("; did you mean '{}'?", near));
     }
     if (name == kLowerName || is_required(graph_passes(), name) || is_required(loop_passes(), name))
       fail("pass '{}' cannot be skipped: what follows needs it", name);
@@ -58,7 +62,8 @@ void check_skips(const CompileOptions& options) {
 
 std::string describe_kernels(const Program& program) {
   std::string names;
-  for (const Kernel& kernel : program.kernels) names += fmt::format("{}{}", names.empty() ? "" : ", ", kernel.name);
+  for (const Kernel& kernel : program.kernels)
+    names += fmt::format("{}{}", names.empty() ? "" : ", ", kernel.name);
   return names;
 }
 
@@ -67,7 +72,8 @@ std::string program_text(const Program& program, const std::string& kernel) {
   std::string text;
   for (const Kernel& each : program.kernels)
     if (each.name == kernel) text += print(program, each);
-  if (text.empty()) fail("no kernel is called '{}' at this stage; there are {}", kernel, describe_kernels(program));
+  if (text.empty())
+    fail("no kernel is called '{}' at this stage; there are {}", kernel, describe_kernels(program));
   return text;
 }
 
@@ -75,9 +81,11 @@ std::string program_text(const Program& program, const std::string& kernel) {
 
 std::vector<PassInfo> list_passes() {
   std::vector<PassInfo> all;
-  for (const auto& pass : graph_passes()) all.push_back({"graph", std::string(pass.name), std::string(pass.description)});
+  for (const auto& pass : graph_passes())
+    all.push_back({"graph", std::string(pass.name), std::string(pass.description)});
   all.push_back({"loop", std::string(kLowerName), std::string(kLowerDescription)});
-  for (const auto& pass : loop_passes()) all.push_back({"loop", std::string(pass.name), std::string(pass.description)});
+  for (const auto& pass : loop_passes())
+    all.push_back({"loop", std::string(pass.name), std::string(pass.description)});
   return all;
 }
 
@@ -94,21 +102,26 @@ Executable compile(const Graph& graph, const CompileOptions& options) {
   auto program = run_passes(graph, options, [](std::string_view, const auto&) { return true; });
   const int threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   Jit jit(*program, options.target, threads);
-  return make_executable(std::move(*program), std::move(jit), std::chrono::steady_clock::now() - start);
+  return make_executable(std::move(*program), std::move(jit),
+                         std::chrono::steady_clock::now() - start);
 }
 
-std::string emit(const Graph& graph, const std::string& stage, const std::string& kernel, const CompileOptions& options) {
+std::string emit(const Graph& graph, const std::string& stage, const std::string& kernel,
+                 const CompileOptions& options) {
   check_skips(options);
   const auto stages = list_stages();
   if (std::find(stages.begin(), stages.end(), stage) == stages.end()) {
     const std::string near = closest(stage, stages);
-    fail("unknown stage '{}'; {}", stage, near.empty() ? fmt::format("there are model, {}", fmt::join(stages, ", ")) : fmt::format("did you mean '{}'?", near));
+    fail("unknown stage '{}'; {}", stage,
+         near.empty() ? fmt::format("there are model, {}", fmt::join(stages, ", "))
+                      : fmt::format("did you mean '{}'?", near));
   }
   std::string text;
   const auto program = run_passes(graph, options, [&](std::string_view name, const auto& ir) {
     if (name != stage) return true;
     if constexpr (std::is_same_v<std::decay_t<decltype(ir)>, Graph>) {
-      if (!kernel.empty()) fail("stage '{}' has no kernels; --kernel goes with a stage from lower on", stage);
+      if (!kernel.empty())
+        fail("stage '{}' has no kernels; --kernel goes with a stage from lower on", stage);
       text = print(ir);
     } else {
       text = program_text(ir, kernel);
@@ -117,8 +130,9 @@ std::string emit(const Graph& graph, const std::string& stage, const std::string
   });
   if (!program) return text;
   if (stage == "loops") return program_text(*program, kernel);
-  if (!kernel.empty()) program_text(*program, kernel);   // complains of an unknown name
-  return stage == "llvm" ? llvm_text(*program, kernel, options.target) : assembly_text(*program, kernel, options.target);
+  if (!kernel.empty()) program_text(*program, kernel);  // complains of an unknown name
+  return stage == "llvm" ? llvm_text(*program, kernel, options.target)
+                         : assembly_text(*program, kernel, options.target);
 }
 
 }  // namespace cnnc

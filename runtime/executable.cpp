@@ -25,7 +25,8 @@ class Pages {
     madvise(memory, bytes, MADV_HUGEPAGE);
     data_ = static_cast<std::byte*>(memory);
   }
-  Pages(Pages&& other) noexcept : data_(std::exchange(other.data_, nullptr)), bytes_(other.bytes_) {}
+  Pages(Pages&& other) noexcept
+      : data_(std::exchange(other.data_, nullptr)), bytes_(other.bytes_) {}
   Pages& operator=(Pages&& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(bytes_, other.bytes_);
@@ -51,7 +52,8 @@ std::size_t aligned(std::size_t bytes) {
 }
 
 bool is_external(const Buffer& buffer) {
-  return !buffer.view_of && (buffer.memory == Memory::input || buffer.memory == Memory::state || buffer.memory == Memory::output);
+  return !buffer.view_of && (buffer.memory == Memory::input || buffer.memory == Memory::state ||
+                             buffer.memory == Memory::output);
 }
 
 }  // namespace
@@ -61,7 +63,7 @@ struct Executable::State {
   Jit jit;
   std::chrono::duration<double> compile_time;
   MemoryPlan plan;
-  Pages owned;                      // inputs, states, outputs, constants, one after another
+  Pages owned;  // inputs, states, outputs, constants, one after another
   Pages arena, scratch;
   std::vector<std::byte*> addresses;  // by BufferId
   std::vector<std::string> names;
@@ -69,11 +71,14 @@ struct Executable::State {
 };
 
 Executable make_executable(Program program, Jit jit, std::chrono::duration<double> compile_time) {
-  auto state = std::make_unique<Executable::State>(Executable::State{std::move(program), std::move(jit), compile_time, {}, {}, {}, {}, {}, {}, 0});
+  auto state = std::make_unique<Executable::State>(Executable::State{
+      std::move(program), std::move(jit), compile_time, {}, {}, {}, {}, {}, {}, 0});
   const Program& p = state->program;
   state->plan = memory_plan(p);
   std::size_t total = 0;
-  const auto owned = [](const Buffer& b) { return is_external(b) || (b.memory == Memory::constant && !b.view_of); };
+  const auto owned = [](const Buffer& b) {
+    return is_external(b) || (b.memory == Memory::constant && !b.view_of);
+  };
   for (const Buffer& buffer : p.buffers)
     if (owned(buffer)) total += aligned(bytes_of(buffer));
   state->owned = Pages(total);
@@ -82,8 +87,10 @@ Executable make_executable(Program program, Jit jit, std::chrono::duration<doubl
   for (const Buffer& buffer : p.buffers) {
     state->addresses.push_back(owned(buffer) ? next : nullptr);
     if (!owned(buffer)) continue;
-    if (buffer.memory == Memory::constant) std::memcpy(next, buffer.data.bytes().data(), bytes_of(buffer));
-    else state->names.push_back(buffer.name);
+    if (buffer.memory == Memory::constant)
+      std::memcpy(next, buffer.data.bytes().data(), bytes_of(buffer));
+    else
+      state->names.push_back(buffer.name);
     next += aligned(bytes_of(buffer));
   }
   return Executable(std::move(state));
@@ -96,7 +103,8 @@ Executable::~Executable() = default;
 
 TensorRef Executable::tensor(std::string_view name) {
   const auto id = state_->program.find(name);
-  CNNC_CHECK(id && is_external(state_->program.buffer(*id)), "no input, state or output is called '{}'", name);
+  CNNC_CHECK(id && is_external(state_->program.buffer(*id)),
+             "no input, state or output is called '{}'", name);
   const Buffer& buffer = state_->program.buffer(*id);
   return {buffer.type, {state_->addresses[static_cast<std::size_t>(*id)], bytes_of(buffer)}};
 }
@@ -112,7 +120,8 @@ void Executable::run(std::int64_t count, ThreadPool& pool) {
   State& s = *state_;
   if (s.plan.scratch_bytes > 0 && s.scratch_workers < pool.size()) {
     s.scratch_workers = pool.size();
-    s.scratch = Pages(static_cast<std::size_t>(s.plan.scratch_bytes) * static_cast<std::size_t>(s.scratch_workers));
+    s.scratch = Pages(static_cast<std::size_t>(s.plan.scratch_bytes) *
+                      static_cast<std::size_t>(s.scratch_workers));
   }
   tensor("count").data<std::int64_t>()[0] = count;
   KernelContext context;
@@ -126,18 +135,21 @@ void Executable::run(std::int64_t count, ThreadPool& pool) {
       KernelContext* context;
       KernelBody body;
     } task{c, body};
-    static_cast<ThreadPool*>(c->threads)->parallel_for(
-        n,
-        [](void* data, std::int64_t begin, std::int64_t end, std::int64_t worker) {
-          const auto* t = static_cast<Task*>(data);
-          t->body(t->context, begin, end, worker);
-        },
-        &task);
+    static_cast<ThreadPool*>(c->threads)
+        ->parallel_for(
+            n,
+            [](void* data, std::int64_t begin, std::int64_t end, std::int64_t worker) {
+              const auto* t = static_cast<Task*>(data);
+              t->body(t->context, begin, end, worker);
+            },
+            &task);
   };
   for (KernelFunction kernel : s.jit.kernels()) kernel(&context);
 }
 
-std::size_t Executable::arena_bytes() const { return static_cast<std::size_t>(state_->plan.arena_bytes); }
+std::size_t Executable::arena_bytes() const {
+  return static_cast<std::size_t>(state_->plan.arena_bytes);
+}
 std::chrono::duration<double> Executable::compile_time() const { return state_->compile_time; }
 
 }  // namespace cnnc

@@ -15,12 +15,14 @@ namespace cnnc {
 
 class ThreadPool;
 
-/// Memory of an input, state or output of an executable: row-major, `type` concrete (the batch at its maximum).
+/// Memory of an input, state or output of an executable: row-major, `type` concrete (the batch at
+/// its maximum).
 struct TensorRef {
   TensorType type;
   std::span<std::byte> bytes;
 
-  template <class T> std::span<T> data() const {
+  template <class T>
+  std::span<T> data() const {
     CNNC_CHECK(ScalarTypeOf<T>::value == type.scalar, "tensor is {}", to_string(type));
     return {reinterpret_cast<T*>(bytes.data()), bytes.size() / sizeof(T)};
   }
@@ -28,7 +30,7 @@ struct TensorRef {
 
 class Executable {
  public:
-  struct State;   // made by make_executable (runtime/executable_state.h)
+  struct State;  // made by make_executable (runtime/executable_state.h)
   explicit Executable(std::unique_ptr<State> state);
   Executable(Executable&&) noexcept;
   Executable& operator=(Executable&&) noexcept;
