@@ -1,0 +1,210 @@
+#include "frontend/lexer.h"
+
+#include <algorithm>
+
+namespace cnnc::frontend {
+
+namespace {
+
+constexpr std::string_view kArrow = "\xE2\x86\x92";
+constexpr std::string_view kSymbols = "{}(),=+-*/";
+
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
+bool is_word(char c) { return is_digit(c) || is_letter(c); }
+
+// digits (x digits)+
+bool is_size(std::string_view text) {
+  bool digit = false;
+  bool joined = false;
+  for (char c : text) {
+    if (is_digit(c)) {
+      digit = true;
+    } else if (c == 'x' && digit) {
+      digit = false;
+      joined = true;
+    } else {
+      return false;
+    }
+  }
+  return digit && joined;
+}
+
+// digits [. digits] [e [+-] digits], with a point or an exponent
+bool is_real(std::string_view text) {
+  std::size_t at = 0;
+  const auto digits = [&] {
+    const auto begin = at;
+    while (at < text.size() && is_digit(text[at])) ++at;
+    return at > begin;
+  };
+  if (!digits()) return false;
+  if (at < text.size() && text[at] == '.') {
+    ++at;
+    if (!digits()) return false;
+  }
+  if (at < text.size() && (text[at] == 'e' || text[at] == 'E')) {
+    ++at;
+    if (at < text.size() && (text[at] == '+' || text[at] == '-')) ++at;
+    if (!digits()) return false;
+  }
+  return at == text.size();
+}
+
+class Lexer {
+ public:
+  Lexer(std::string_view text, Mistakes& mistakes) : text_(text), mistakes_(mistakes) {}
+
+  Tokens run() {
+    while (at_ < text_.size()) step();
+    push(TokenKind::end, 0);
+    return std::move(result_);
+  }
+
+ private:
+  char peek(std::size_t ahead = 0) const {
+    return at_ + ahead < text_.size() ? text_[at_ + ahead] : '\0';
+  }
+  Location here(std::size_t length) const {
+    return {line_, at_ - line_begin_ + 1, std::max<std::size_t>(length, 1)};
+  }
+
+  void step() {
+    const char c = text_[at_];
+    if (c == '\n') {
+      ++line_;
+      line_begin_ = ++at_;
+    } else if (c == ' ' || c == '\t' || c == '\r') {
+      ++at_;
+    } else if (c == '#') {
+      comment();
+    } else if (is_letter(c)) {
+      word();
+    } else if (is_digit(c) || (c == '.' && is_digit(peek(1)))) {
+      number();
+    } else if (c == '"') {
+      quoted();
+    } else if (text_.substr(at_).starts_with("->")) {
+      push(TokenKind::arrow, 2);
+    } else if (text_.substr(at_).starts_with(kArrow)) {
+      push(TokenKind::arrow, kArrow.size());
+    } else if (kSymbols.find(c) != std::string_view::npos) {
+      push(TokenKind::symbol, 1);
+    } else {
+      stray();
+    }
+  }
+
+  void push(TokenKind kind, std::size_t length) {
+    result_.tokens.push_back({kind, text_.substr(at_, length), here(length), line_ != last_line_,
+                              line_ > last_line_ + 1 && last_line_ > 0, result_.comments.size()});
+    at_ += length;
+    last_line_ = line_;
+  }
+
+  void comment() {
+    const auto end = std::min(text_.find('\n', at_), text_.size());
+    auto comment = text_.substr(at_, end - at_);
+    while (comment.back() == ' ' || comment.back() == '\t' || comment.back() == '\r') {
+      comment.remove_suffix(1);
+    }
+    result_.comments.push_back(
+        {comment, line_ == last_line_, line_ > last_line_ + 1 && last_line_ > 0});
+    at_ = end;
+    last_line_ = line_;
+  }
+
+  void word() {
+    std::size_t length = 1;
+    while (is_word(peek(length))) ++length;
+    if (length > kMaxNameLength) {
+      mistakes_.add(here(length), fmt::format("a name of {} characters", length),
+                    fmt::format("names have at most {}", kMaxNameLength));
+    }
+    push(TokenKind::word, length);
+  }
+
+  // Takes everything that could have been meant as one number, then looks what it is.
+  void number() {
+    std::size_t length = 1;
+    const auto exponent_sign = [&] {
+      const char before = peek(length - 1);
+      return (peek(length) == '+' || peek(length) == '-') && is_digit(peek(length + 1)) &&
+             (before == 'e' || before == 'E');
+    };
+    while (is_word(peek(length)) || peek(length) == '.' || exponent_sign()) ++length;
+    const auto number = text_.substr(at_, length);
+    auto kind = TokenKind::real;
+    if (std::all_of(number.begin(), number.end(), is_digit)) {
+      kind = TokenKind::integer;
+    } else if (is_size(number)) {
+      kind = TokenKind::size;
+    } else if (!is_real(number)) {
+      mistakes_.add(here(length), fmt::format("`{}` is not a number", cut(number)),
+                    "a number is written 32, 0.5 or 1e-4, a size 3x3 or 28x28x1");
+      kind = TokenKind::integer;
+      push(kind, length);
+      result_.tokens.back().text = "1";  // so that what follows is checked
+      return;
+    }
+    push(kind, length);
+  }
+
+  void quoted() {
+    const auto end = text_.find_first_of("\"\n", at_ + 1);
+    if (end == std::string_view::npos || text_[end] == '\n') {
+      const auto length = std::min(end, text_.size()) - at_;
+      mistakes_.add(here(1), "the text that begins here has no closing quote",
+                    "write \"text\" on one line");
+      push(TokenKind::text, length);
+      return;
+    }
+    push(TokenKind::text, end + 1 - at_);
+  }
+
+  // A run of characters that nothing can begin with is one mistake.
+  void stray() {
+    const bool ascii = static_cast<unsigned char>(text_[at_]) < 0x80;
+    std::size_t length = 1;
+    while (at_ + length < text_.size() &&
+           (ascii ? peek(length) == text_[at_]
+                  : static_cast<unsigned char>(peek(length)) >= 0x80 &&
+                        !text_.substr(at_ + length).starts_with(kArrow))) {
+      ++length;
+    }
+    std::string hint;
+    if (text_[at_] == '>') hint = "layers are joined by `->`";
+    if (text_[at_] == ';') hint = "statements end with their line";
+    if (text_[at_] == '[' || text_[at_] == ']') hint = "sizes are written 3x3";
+    if (text_[at_] == '\'') hint = "write \"text\"";
+    std::size_t first = 1;  // bytes of the first character
+    while (first < length && (static_cast<unsigned char>(peek(first)) & 0xC0U) == 0x80U) ++first;
+    const auto shown = text_.substr(at_, ascii ? 1 : first);
+    const bool control = ascii && (text_[at_] < ' ' || text_[at_] == 0x7F);  // reported already
+    if (!control) mistakes_.add(here(length), fmt::format("unexpected `{}`", shown), hint);
+    at_ += length;
+  }
+
+  static std::string cut(std::string_view text) {
+    return text.size() > 40 ? std::string(text.substr(0, 37)) + "..." : std::string(text);
+  }
+
+  std::string_view text_;
+  Mistakes& mistakes_;
+  Tokens result_;
+  std::size_t at_ = 0;
+  std::size_t line_ = 1;
+  std::size_t line_begin_ = 0;
+  std::size_t last_line_ = 0;  // of the last token or comment
+};
+
+}  // namespace
+
+Tokens lex(std::string_view text, Mistakes& mistakes) { return Lexer(text, mistakes).run(); }
+
+bool is_name(std::string_view text) {
+  return !text.empty() && text.size() <= kMaxNameLength && is_letter(text[0]) &&
+         std::all_of(text.begin(), text.end(), is_word);
+}
+
+}  // namespace cnnc::frontend
