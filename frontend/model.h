@@ -9,6 +9,13 @@
 
 namespace cnnc {
 
+/// Limits of a model, after blocks are expanded. Beyond them it is refused, with its numbers.
+inline constexpr std::size_t kMaxLayers = 10'000;
+inline constexpr int kMaxBlockDepth = 32;                                // blocks in blocks
+inline constexpr std::int64_t kMaxParameters = std::int64_t{1} << 31;    // numbers in all weights and states together
+inline constexpr std::int64_t kMaxActivations = std::int64_t{1} << 31;   // numbers in all layers' results for one sample
+inline constexpr std::int64_t kMaxBatch = 65'536;
+
 /// `name(arguments)` of the train section: an optimizer, loss or schedule, with checked arguments.
 struct Choice {
   std::string name;
