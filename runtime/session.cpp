@@ -14,7 +14,6 @@ namespace cnnc {
 namespace {
 
 constexpr std::int64_t kDefaultBatch = 128;
-constexpr std::int64_t kMaxBatch = 65536;
 constexpr std::int64_t kInferenceBatch = 128;
 constexpr std::int64_t kMaxValues = std::int64_t{1} << 31;  // of all layers' results together
 
