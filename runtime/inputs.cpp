@@ -22,7 +22,7 @@ namespace {
 }  // namespace
 
 Model read_model(const std::filesystem::path& path, const Language& language) {
-  const auto bytes = read_file(path, kMaxModelBytes);
+  const auto bytes = read_file(path, kMaxModelFile);
   return parse_model(
       {.name = path.string(),
        .text = std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size())},

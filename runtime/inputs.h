@@ -13,7 +13,7 @@
 namespace cnnc {
 
 /// A model text longer than this is no model.
-inline constexpr std::int64_t kMaxModelBytes = std::int64_t{1} << 20;
+inline constexpr std::int64_t kMaxModelFile = std::int64_t{1} << 20;
 
 Model read_model(const std::filesystem::path& path, const Language& language);
 

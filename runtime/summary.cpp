@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -42,6 +43,8 @@ std::string grouped(std::int64_t number) {
 std::string argument_text(const ArgumentDef& argument, const AttributeValue& value) {
   if (argument.kind == ArgumentKind::size2) {
     const auto& sizes = std::get<std::vector<std::int64_t>>(value);
+    const bool square = std::ranges::adjacent_find(sizes, std::not_equal_to{}) == sizes.end();
+    if (square && !argument.positional) return std::to_string(sizes.at(0));
     return fmt::format("{}", fmt::join(sizes, "x"));
   }
   if (const auto* word = std::get_if<std::string>(&value)) return *word;
@@ -96,6 +99,7 @@ std::string table(std::span<const Row> rows) {
       const std::string padding(widths[i] - columns(rows[r][i]), ' ');
       line += (i == 0 ? "" : "  ") + (i < 3 ? rows[r][i] + padding : padding + rows[r][i]);
     }
+    line.erase(line.find_last_not_of(' ') + 1);
     text += line + "\n" + (r == 0 ? rule : "");
   }
   return text;
