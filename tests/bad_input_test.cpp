@@ -153,7 +153,7 @@ INSTANTIATE_TEST_SUITE_P(
         bad_data("label_beyond_classes", "train-labels-idx1-ubyte", idx_labels(with_labels(3)),
                  {"label", "7"}),
         bad_data("image_size", "train-images-idx3-ubyte", idx_images(with_image({4, 16, 1})),
-                 {"4x16", "8x8"}),
+                 {"[4,16,1]", "[8,8,1]"}),
         bad_data("gzip_bomb", "train-images-idx3-ubyte", gzip_bomb(64 << 20),
                  {"train-images-idx3-ubyte"})),
     kRowName);
