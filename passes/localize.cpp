@@ -22,6 +22,7 @@ namespace {
 struct Usage {
   std::set<std::size_t> kernels;
   std::set<std::size_t> statements;  // of the group loop's body
+  bool in_sample_loop = true;        // each of them is a loop over samples
   bool by_sample = true;             // every first index is a sample variable of the group
 };
 
@@ -38,14 +39,16 @@ std::map<BufferId, Usage> usages(const Program& program) {
       continue;
     }
     for (std::size_t s = 0; s < group->body.size(); ++s) {
-      const auto* loop = group->body[s].as<For>();
-      const bool samples = loop && is_sample_loop(*loop, group->var);
+      const auto samples = sample_variables({group->body[s]}, group->var);
+      const auto* outer = group->body[s].as<For>();
+      const bool in_sample_loop = outer && is_sample_loop(*outer, group->var);
       for (const BufferAccess& access : accesses({group->body[s]})) {
         auto& usage = result[program.storage(access.buffer)];
         usage.kernels.insert(k);
         usage.statements.insert(s);
+        usage.in_sample_loop &= in_sample_loop;
         const auto* first = access.index.empty() ? nullptr : access.index.front().as<Var>();
-        usage.by_sample &= samples && first && *first == loop->var;
+        usage.by_sample &= first && samples.contains(*first);
       }
     }
   }
@@ -60,7 +63,7 @@ Program localize(const Program& program, const Target&) {
   for (const auto& [id, usage] : usages(program)) {
     if (program.buffer(id).memory != Memory::arena || usage.kernels.size() != 1 || !usage.by_sample)
       continue;
-    local[id] = usage.statements.size() > 1;
+    local[id] = usage.statements.size() > 1 || !usage.in_sample_loop;
   }
   for (BufferId id = 0; id < static_cast<BufferId>(result.buffers.size()); ++id) {
     const auto found = local.find(program.storage(id));

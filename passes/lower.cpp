@@ -23,6 +23,13 @@ namespace {
 /// more than they gain.
 constexpr std::int64_t kMaxGroupedResults = std::int64_t{1} << 16;
 
+/// A float sum of more terms than this is a sum of blocks' sums: its rounding error grows with the
+/// length of a block and the number of blocks, not with their product, and one block of an operand
+/// stays in cache while all results use it.
+constexpr std::int64_t kMaxTerms = 512;
+/// Terms of a block, where an axis has to be split for it.
+constexpr std::int64_t kBlockTerms = 256;
+
 Expr least_value(ScalarType type) {
   if (is_float(type)) return constant(type, -std::numeric_limits<double>::infinity());
   if (!is_signed(type)) return integer_constant(type, 0);
@@ -184,7 +191,7 @@ class Lowering {
       emit_grouped(stage, buffer, layer);
       return;
     }
-    add_kernel(program_.buffer(buffer).name, layer, nest(stage, buffer, nullptr));
+    add_kernel(program_.buffer(buffer).name, layer, nest(stage, buffer));
   }
 
   void add_kernel(const std::string& name, const std::string& layer, Block body) {
@@ -204,9 +211,9 @@ class Lowering {
     return {For{group, 0, groups(), LoopKind::serial, std::move(body)}};
   }
 
-  /// Loops over axes around `body`; the batch axis goes outermost, inside a loop over groups. Axes
-  /// of extent 1 need no loop.
-  Block loops(const std::vector<Axis>& axes, Block body, const Var& group = nullptr) const {
+  /// Loops over axes around `body`; the batch axis goes outermost, over the samples of group `g`.
+  /// Axes of extent 1 need no loop.
+  Block inner_loops(const std::vector<Axis>& axes, Block body, const Var& g) const {
     Substitution units;
     for (std::size_t i = axes.size(); i-- > 0;) {
       if (axes[i].extent == kBatch) continue;
@@ -215,13 +222,19 @@ class Lowering {
       else
         body = {Stmt{For{axes[i].var, 0, axes[i].extent, LoopKind::serial, std::move(body)}}};
     }
-    for (const Axis& axis : axes) {
-      if (axis.extent != kBatch) continue;
-      const Var g = group ? group : make_var("g");
-      body = {sample_loop(axis.var, g, std::move(body))};
-      if (!group) body = {group_loop_of(g, std::move(body))};
-    }
+    for (const Axis& axis : axes)
+      if (axis.extent == kBatch) body = {sample_loop(axis.var, g, std::move(body))};
     return units.empty() ? body : substitute(body, units);
+  }
+
+  /// The same, with a loop over groups around a batch axis.
+  Block loops(const std::vector<Axis>& axes, Block body) const {
+    const Var g = make_var("g");
+    const bool by_sample = std::any_of(axes.begin(), axes.end(),
+                                       [](const Axis& axis) { return axis.extent == kBatch; });
+    body = inner_loops(axes, std::move(body), g);
+    if (!by_sample) return body;
+    return {group_loop_of(g, std::move(body))};
   }
 
   static std::vector<Expr> index_of(const std::vector<Axis>& axes) {
@@ -253,13 +266,99 @@ class Lowering {
     return body;
   }
 
-  Block nest(const Stage& stage, BufferId buffer, const Var& group) {
+  Block nest(const Stage& stage, BufferId buffer) {
     const auto store = [&](const Expr& value) {
       return Stmt{Store{buffer, index_of(stage.axes), value}};
     };
-    if (stage.reduce.empty()) return loops(stage.axes, {store(stage.value)}, group);
+    if (stage.reduce.empty()) return loops(stage.axes, {store(stage.value)});
+    if (const auto blocked = split_long_sum(stage)) return blocked_nest(stage, *blocked, buffer);
     return loops(stage.axes,
-                 reduction(stage, initial_value(stage.op, stage.type), stage.reduce, store), group);
+                 reduction(stage, initial_value(stage.op, stage.type), stage.reduce, store));
+  }
+
+  /// A long sum: loops over blocks, around the loops over the terms of one block.
+  struct BlockedSum {
+    std::vector<For> blocks;
+    std::vector<Axis> terms;
+    Substitution axes;  // the split axis in terms of block and term
+  };
+
+  static std::optional<BlockedSum> split_long_sum(const Stage& stage) {
+    if (stage.op != Reduction::add || !is_float(stage.type)) return std::nullopt;
+    std::int64_t terms = 1;
+    for (const Axis& axis : stage.reduce) {
+      if (axis.extent == kBatch) return std::nullopt;
+      terms *= axis.extent;
+    }
+    if (terms <= kMaxTerms) return std::nullopt;
+    BlockedSum sum;
+    for (const Axis& axis : stage.reduce) {
+      if (terms <= kMaxTerms) {
+        sum.terms.push_back(axis);
+        continue;
+      }
+      const std::int64_t inner = terms / axis.extent;
+      const std::int64_t length =
+          inner >= kBlockTerms / 4 ? 1 : block_length(axis.extent, kBlockTerms / inner);
+      if (length == 1) {
+        if (axis.extent > 1)
+          sum.blocks.push_back({axis.var, 0, axis.extent, LoopKind::serial, {}});
+        else
+          sum.terms.push_back(axis);
+        terms = inner;
+        continue;
+      }
+      const Var block = make_var(axis.var->name + ".block"), term = make_var(axis.var->name);
+      sum.blocks.push_back({block, 0, axis.extent / length, LoopKind::serial, {}});
+      sum.terms.push_back({term, length});
+      sum.axes[axis.var] = Expr(block) * length + Expr(term);
+      terms = 0;
+    }
+    return sum;
+  }
+
+  /// The divisor of `extent` nearest to `wanted` from below that is at least half of it, else the
+  /// next one above, so that all blocks are alike.
+  static std::int64_t block_length(std::int64_t extent, std::int64_t wanted) {
+    for (std::int64_t length = wanted; 2 * length >= wanted; --length)
+      if (extent % length == 0) return length;
+    for (std::int64_t length = wanted + 1; length < extent; ++length)
+      if (extent % length == 0) return length;
+    return extent;
+  }
+
+  /// out = 0, then out += one block's sum, block after block; the loops over blocks go outside of
+  /// those over results, but inside of the group's.
+  Block blocked_nest(const Stage& stage, const BlockedSum& sum, BufferId buffer) {
+    Stage one = stage;
+    one.value = substitute(stage.value, sum.axes);
+    const auto index = index_of(stage.axes);
+    const Expr zero = initial_value(stage.op, stage.type);
+    const auto add = [&](const Expr& value) {
+      return Stmt{Store{buffer, index, load(buffer, stage.type, index) + value}};
+    };
+    const bool by_sample = std::any_of(stage.axes.begin(), stage.axes.end(),
+                                       [](const Axis& a) { return a.extent == kBatch; });
+    const Var g = make_var("g");
+    Block body = inner_loops(stage.axes, {Stmt{Store{buffer, index, zero}}}, g);
+    for (Stmt& stmt :
+         wrap(sum.blocks, inner_loops(stage.axes, reduction(one, zero, sum.terms, add), g)))
+      body.push_back(std::move(stmt));
+    if (!by_sample) return body;
+    return {group_loop_of(g, std::move(body))};
+  }
+
+  /// partial[...] op= the reduction of one sample. A sample's own sum is added as a whole, so that
+  /// rounding errors do not grow with samples times terms.
+  Block sample_sum(const Stage& stage, const std::vector<Axis>& reduce, BufferId partial,
+                   const std::vector<Expr>& index) {
+    if (reduce.empty()) return {Stmt{Accumulate{stage.op, partial, index, stage.value}}};
+    const Expr so_far = load(partial, stage.type, index);
+    const bool sum = stage.op == Reduction::add;
+    return reduction(stage, sum ? initial_value(stage.op, stage.type) : so_far, reduce,
+                     [&](const Expr& value) {
+                       return Stmt{Store{partial, index, sum ? so_far + value : value}};
+                     });
   }
 
   /// partial[g, ...] over the samples of each group, then the groups' sum.
@@ -282,8 +381,7 @@ class Lowering {
       else
         inner.push_back(axis);
     }
-    const auto store = [&](const Expr& value) { return Stmt{Store{partial, index, value}}; };
-    Block one = loops(stage.axes, reduction(stage, load(partial, stage.type, index), inner, store));
+    Block one = loops(stage.axes, sample_sum(stage, inner, partial, index));
     body.push_back(sample_loop(sample, g, std::move(one)));
     add_kernel(name + ".partial", layer, {group_loop_of(g, std::move(body))});
 
@@ -292,7 +390,7 @@ class Lowering {
     index[0] = group;
     total.reduce = {{group, groups()}};
     total.value = load(partial, stage.type, index);
-    add_kernel(name, layer, nest(total, buffer, nullptr));
+    add_kernel(name, layer, nest(total, buffer));
   }
 
   /// An output that has a buffer of its own takes that one; a new value of a state, and whatever
@@ -319,7 +417,7 @@ class Lowering {
     }
     copy.value = load(buffer, type.scalar, index);
     const std::string layer = graph_.node(output.value).label;
-    add_kernel(unique(output.name + ".update"), layer, nest(copy, destination, nullptr));
+    add_kernel(unique(output.name + ".update"), layer, nest(copy, destination));
   }
 
   bool has_views(BufferId buffer) const {

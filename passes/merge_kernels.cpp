@@ -28,16 +28,6 @@ Footprint footprint(const Program& program, const Block& block) {
   return result;
 }
 
-/// The variables of loops over the samples of group `group`.
-std::set<Var> sample_variables(const Block& block, const Var& group) {
-  std::set<Var> samples;
-  walk(block, [&](const Stmt& stmt) {
-    const auto* loop = stmt.as<For>();
-    if (loop && is_sample_loop(*loop, group)) samples.insert(loop->var);
-  });
-  return samples;
-}
-
 /// Whether every access in `block` to a buffer in `shared` stays within one sample of the group
 /// (first index is a sample variable) or, with `whole_group`, within the group's own slot (first
 /// index is the group).

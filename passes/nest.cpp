@@ -45,7 +45,7 @@ std::vector<BufferAccess> accesses(const Block& block) {
   return all;
 }
 
-std::optional<std::int64_t> extent(const For& loop) { return (loop.end - loop.begin).constant(); }
+std::optional<std::int64_t> extent(const For& loop) { return constant_extent(loop); }
 
 bool runs_over_groups(const For& loop) {
   if (!extent(loop)) return false;
@@ -69,6 +69,15 @@ const For* group_loop(const Kernel& kernel) {
 
 bool is_sample_loop(const For& loop, const Var& group) {
   return same(loop.begin, Expr(group) * kGroupSize) && !loop.end.constant();
+}
+
+std::set<Var> sample_variables(const Block& block, const Var& group) {
+  std::set<Var> samples;
+  walk(block, [&](const Stmt& stmt) {
+    const auto* loop = stmt.as<For>();
+    if (loop && is_sample_loop(*loop, group)) samples.insert(loop->var);
+  });
+  return samples;
 }
 
 }  // namespace cnnc

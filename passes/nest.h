@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <optional>
+#include <set>
 #include <span>
 #include <vector>
 
@@ -41,6 +42,9 @@ const For* group_loop(const Kernel& kernel);
 /// Whether `loop` runs over the samples of one group: for n in g*size .. min(g*size + size,
 /// count[]).
 bool is_sample_loop(const For& loop, const Var& group);
+
+/// The variables of all such loops in `block`.
+std::set<Var> sample_variables(const Block& block, const Var& group);
 
 /// Samples in a group: the unit in which batches are reduced (design: a fixed tree keyed by sample)
 /// and handed to threads. Part of the meaning of a program, since it fixes the order of sums; not a
