@@ -53,7 +53,7 @@ Subject test_image(const Dataset& data, std::int64_t index) {
     fail("test image {}: {} has images 0 to {}", index, data.name, data.count - 1);
   const auto pixels = data.pixels_of(index);
   return {{pixels.begin(), pixels.end()},
-          fmt::format("test image {}, a {}", index,
+          fmt::format("test image {}, labelled {}", index,
                       class_name(data, data.labels[static_cast<std::size_t>(index)]))};
 }
 

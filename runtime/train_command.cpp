@@ -69,10 +69,7 @@ class TrainingView {
     if (report.step == 1) print("step 1: loss {:.4f}\n", report.loss);
     if (terminal_) {
       if (progress_.due()) progress_.update(report.step, state(report));
-    } else if (report.step_of_epoch %
-                       std::max<std::int64_t>(1, plan_.steps_per_epoch / kPlainLinesPerEpoch) ==
-                   0 &&
-               report.step_of_epoch < plan_.steps_per_epoch) {
+    } else if (begins_new_part(report.step_of_epoch)) {
       print("step {} of {}: {}\n", report.step, plan_.steps, state(report));
     }
   }
@@ -94,6 +91,15 @@ class TrainingView {
     std::fflush(stdout);
   }
 
+  /// Whether a quarter of the epoch's steps ends here, the last one not counted: the epoch's own
+  /// line follows it.
+  bool begins_new_part(std::int64_t step) const {
+    const auto part = [&](std::int64_t done) {
+      return done * kPlainLinesPerEpoch / plan_.steps_per_epoch;
+    };
+    return step < plan_.steps_per_epoch && part(step) != part(step - 1);
+  }
+
   std::string state(const StepReport& report) const {
     return fmt::format(
         "epoch {}/{}, loss {:.4f}, accuracy {:.2f} %, {:.0f} images/s", report.epoch, plan_.epochs,
@@ -110,7 +116,7 @@ class TrainingView {
 void show_predictions(Session& session, const Dataset& test) {
   for (std::int64_t i = 0; i < std::min<std::int64_t>(3, test.count); ++i) {
     const auto scores = predict(session, test.pixels_of(i));
-    const auto title = fmt::format("test image {}: {}", i,
+    const auto title = fmt::format("test image {}, labelled {}", i,
                                    class_name(test, test.labels[static_cast<std::size_t>(i)]));
     fmt::print("\n{}", draw_prediction(test.pixels_of(i), test.image, title, scores,
                                        test.class_names, shading_for(STDOUT_FILENO)));

@@ -60,7 +60,7 @@ TEST_F(Training, learns_saves_evaluates_and_predicts) {
   EXPECT_THAT(
       predicted.out,
       MatchesRegex(fmt::format(
-          "test image 0, a {0}: {0} \\(.*\ntest image 59, a {1}: {1} .*\nzero.png: {0} .*\n",
+          "test image 0, labelled {0}: {0} \\(.*\ntest image 59, labelled {1}: {1} .*\nzero.png: {0} .*\n",
           test.labels[0], test.labels[59])));
 }
 
