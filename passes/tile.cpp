@@ -133,7 +133,19 @@ class Tiler {
                                           [&](const Expr& e) { return depends_on(e, axis.var); }));
       loads.push_back(std::move(load));
     }
-    return choose_tile(axes, loads, lanes_of(nest), target_);
+    return choose_tile(axes, loads, operations(nest.inner.value), lanes_of(nest), target_);
+  }
+
+  /// Instructions of one accumulation: a product joins its sum in one.
+  static std::int64_t operations(const Expr& value) {
+    std::int64_t count = 1;
+    walk(value, [&](const Expr& e) {
+      const auto* binary = e.as<Binary>();
+      if (e.as<Select>() || e.as<Unary>() || e.as<Cast>()) ++count;
+      if (binary && (is_float(e.type()) || is_comparison(binary->op))) ++count;
+    });
+    const auto* product = value.as<Binary>();
+    return product && product->op == BinaryOp::mul ? count - 1 : count;
   }
 
   /// One axis within one tile: elements base + i, or, of the vector axis, base + block * lanes +

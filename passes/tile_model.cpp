@@ -16,9 +16,13 @@ constexpr double kIndependent = 8;
 
 class Model {
  public:
-  Model(const std::vector<TileAxis>& axes, const std::vector<TileLoad>& loads, std::int64_t lanes,
-        const Target& target)
-      : axes_(axes), loads_(loads), lanes_(lanes), target_(target) {}
+  Model(const std::vector<TileAxis>& axes, const std::vector<TileLoad>& loads,
+        std::int64_t operations, std::int64_t lanes, const Target& target)
+      : axes_(axes),
+        loads_(loads),
+        operations_(static_cast<double>(operations)),
+        lanes_(lanes),
+        target_(target) {}
 
   /// Cycles for one step of the reduction over a tile of `factors` (vectors along the vector axis).
   double tile_cycles(const std::vector<std::int64_t>& factors) const {
@@ -30,9 +34,11 @@ class Model {
         if (load.varies[a]) distinct *= static_cast<double>(factors[a]);
       load_count += distinct;
     }
-    return std::max({accumulators / 2, load_count / 2,
-                     accumulators / 2 * std::max(1.0, kIndependent / accumulators)}) +
-           kLoopOverhead;
+    const double busy = accumulators * operations_ / 2;
+    const double waiting =
+        kIndependent / 2;  // for the result before, where there are too few accumulators
+    const double code = 1 + kCodeCost * accumulators * operations_;
+    return code * (std::max({busy, load_count / 2, waiting}) + kLoopOverhead);
   }
 
   bool fits(const std::vector<std::int64_t>& factors) const {
@@ -55,7 +61,8 @@ class Model {
   }
 
  private:
-  static constexpr double kLoopOverhead = 0.5;
+  static constexpr double kLoopOverhead = 0.25;
+  static constexpr double kCodeCost = 0.001;    // an instruction more costs cache and compile time
   static constexpr double kCodePenalty = 1.01;  // a remainder costs code and compile time too
 
   double sum(const std::vector<std::int64_t>& factors, std::vector<std::int64_t>& part,
@@ -79,6 +86,7 @@ class Model {
 
   const std::vector<TileAxis>& axes_;
   const std::vector<TileLoad>& loads_;
+  double operations_;
   std::int64_t lanes_;
   const Target& target_;
 };
@@ -86,8 +94,8 @@ class Model {
 }  // namespace
 
 Tile choose_tile(const std::vector<TileAxis>& axes, const std::vector<TileLoad>& loads,
-                 std::int64_t lanes, const Target& target) {
-  const Model model(axes, loads, lanes, target);
+                 std::int64_t operations, std::int64_t lanes, const Target& target) {
+  const Model model(axes, loads, operations, lanes, target);
   std::vector<std::int64_t> best(axes.size(), 1), factors(axes.size(), 1);
   double least = std::numeric_limits<double>::infinity();
   // Axes outside the three innermost ones and the vector stay whole: larger blocks of them reuse

@@ -32,7 +32,9 @@ struct Tile {
 /// core that starts two of each a cycle, while the accumulators and the operand that is kept fit
 /// into the registers, at least enough independent accumulators to hide the latency of an FMA;
 /// remainders counted at what they cost.
+/// `operations` is how many instructions one accumulation takes (a multiply-add: 1): long ones need
+/// no large tile to keep the units busy, and make much code of it.
 Tile choose_tile(const std::vector<TileAxis>& axes, const std::vector<TileLoad>& loads,
-                 std::int64_t lanes, const Target& target);
+                 std::int64_t operations, std::int64_t lanes, const Target& target);
 
 }  // namespace cnnc
