@@ -7,7 +7,15 @@ namespace {
 
 // A shape that fits only another batch or mode is found here, with the layer's position.
 [[noreturn]] void fail_at(const Model& model, const LayerUse& use, const Error& error) {
-  throw Error(render(model.source, {use.location, error.what(), {}}));
+  throw Error(render(model.source, {use.location, frontend::build_message(use.layer, error), {}}));
+}
+
+Value image_of(const Model& model, ScalarType real, Builder& builder) {
+  try {
+    return frontend::build_image(builder, model.input, real);
+  } catch (const Error& error) {
+    fail("{}: {}", model.source.name, error.what());
+  }
 }
 
 void build_layers(const Model& model, const Language& language, Mode mode, ScalarType real,
@@ -33,6 +41,11 @@ void build_layers(const Model& model, const Language& language, Mode mode, Scala
 
 }  // namespace
 
+std::string frontend::build_message(std::string_view name, const Error& error) {
+  const std::string_view text = error.what();
+  return text.starts_with(name) ? std::string(text) : fmt::format("{}: {}", name, text);
+}
+
 Value frontend::build_image(Builder& builder, const Dims& input, ScalarType real) {
   Dims dims{kBatch};
   dims.insert(dims.end(), input.begin(), input.end());
@@ -44,10 +57,13 @@ ModelGraph build_graph(const Model& model, const Language& language, Mode mode, 
                        ScalarType real) {
   if (mode == Mode::train && !model.train)
     fail("{}: the model has no `train` section", model.source.name);
+  if (batch < 1 || batch > kMaxBatch) {
+    fail("{}: the batch must be from 1 to {}, not {}", model.source.name, kMaxBatch, batch);
+  }
   ModelGraph result;
   Builder builder(language.ops, model.name, batch);
   builder.set_label("input");
-  const Value image = frontend::build_image(builder, model.input, real);
+  const Value image = image_of(model, real, builder);
   std::vector<Value> values;
   build_layers(model, language, mode, real, image, builder, values, result.parameters);
   for (const Value value : values) result.layer_types.push_back(builder.type(value));

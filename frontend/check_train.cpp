@@ -154,7 +154,7 @@ class TrainChecker {
     const auto list = key == "loss"        ? names(language_.losses)
                       : key == "optimizer" ? names(language_.optimizers)
                                            : names(language_.schedules);
-    return fmt::format("there {} {}", list.size() == 1 ? "is" : "are", fmt::join(list, ", "));
+    return fmt::format("known: {}", fmt::join(list, ", "));
   }
 
   void default_schedule() {
@@ -192,7 +192,7 @@ void check_loss(const TrainSyntax& train, const TrainSettings& settings, const L
     const Value label = builder.input("label", "data", {ScalarType::i32, {kBatch}});
     found->second->build(builder, *expansion.value, label, settings.loss.arguments);
   } catch (const Error& error) {
-    mistakes.add(location, error.what());
+    mistakes.add(location, build_message(settings.loss.name, error));
   }
 }
 

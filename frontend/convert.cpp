@@ -45,6 +45,12 @@ std::optional<AttributeValue> as_kind(const AttributeValue& value, ArgumentKind 
   return std::nullopt;
 }
 
+// As it was written, for messages that say what it is: 0x2, 1.5.
+std::string shown(const AttributeValue& value) {
+  const auto* size = std::get_if<std::vector<std::int64_t>>(&value);
+  return size ? fmt::format("{}", fmt::join(*size, "x")) : describe(value);
+}
+
 std::string number(double value) {
   return value == std::floor(value) && std::abs(value) < 1e15
              ? fmt::format("{}", static_cast<std::int64_t>(value))
@@ -92,7 +98,7 @@ std::optional<AttributeValue> convert(const AttributeValue& value, const Argumen
   const auto bound = violated_range(*converted, def);
   if (bound.empty()) return converted;
   mistakes.add(expression.location, fmt::format("`{}` of `{}` must be {}; it is {}", def.name,
-                                                callee, bound, describe(value)));
+                                                callee, bound, shown(value)));
   return std::nullopt;
 }
 

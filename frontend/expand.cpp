@@ -91,28 +91,8 @@ class Expander {
   int model_input(const Step& step) {
     if (step.arguments.values.empty()) return image_ ? kInputUse : kUnknown;
     const Expression& expression = *step.arguments.values[0];
-    const auto size = evaluate(expression, [](std::string_view) { return nullptr; }, {}, mistakes_);
-    if (!size) return kUnknown;
-    const auto* dims = std::get_if<std::vector<std::int64_t>>(&size->value);
-    if (!dims || dims->size() != 3) {
-      mistakes_.add(expression.location,
-                    fmt::format("the input's size is height x width x channels, not {}",
-                                describe(size->value)),
-                    "it is written `input(28x28x1)`");
-      return kUnknown;
-    }
-    for (const auto dim : *dims) {
-      if (dim >= 1) continue;
-      mistakes_.add(expression.location, fmt::format("the input's size is {}; no side can be zero",
-                                                     fmt::join(*dims, "x")));
-      return kUnknown;
-    }
-    if (!checked_element_count(*dims, 1, kMaxElements)) {
-      mistakes_.add(expression.location,
-                    fmt::format("an input of {} is too large; the limit is {} numbers",
-                                fmt::join(*dims, "x"), kMaxElements));
-      return kUnknown;
-    }
+    const auto dims = check_input_size(expression, mistakes_);
+    if (!dims) return kUnknown;
     try {
       image_ = build_image(expansion_.builder, *dims, ScalarType::f32);
     } catch (const Error& error) {
@@ -157,8 +137,10 @@ class Expander {
       if (word && is_name(*word)) {
         name = *word;
       } else if (evaluated) {
-        report(frame, location, fmt::format("a name is a word, not {}", describe(evaluated->value)),
-               "letters, digits and _");
+        report(frame, location,
+               word ? fmt::format("`{}` cannot be a name", *word)
+                    : fmt::format("a name is a word, not {}", describe(evaluated->value)),
+               "a name has letters, digits and _");
       }
     }
     name = frame.prefix + name;
@@ -243,7 +225,7 @@ class Expander {
                            use.arguments, std::move(inputs), parameters_);
       values_.push_back(def.build(context));
     } catch (const Error& error) {
-      report(frame, use.location, error.what());
+      report(frame, use.location, build_message(def.name, error));
       return kUnknown;
     }
     check_totals(frame, use.location, parameters_before);
@@ -252,20 +234,13 @@ class Expander {
   }
 
   void check_totals(const Frame& frame, Location location, std::size_t parameters_before) {
-    const auto add = [&](std::int64_t& total, const Dims& dims, std::int64_t limit,
-                         std::string_view what) {
-      const bool below = total <= limit;
-      total += element_count(dims, 1);  // at most kMaxElements each: no overflow
-      if (!below || total <= limit) return;
-      report(
-          frame, location,
-          fmt::format("up to this layer the model has {} {}; the limit is {}", total, what, limit));
-    };
+    std::int64_t added = 0;
     for (std::size_t i = parameters_before; i < parameters_.size(); ++i) {
-      add(parameter_total_, parameters_[i].type.dims, kMaxParameters, "parameters");
+      added += element_count(parameters_[i].type.dims, 1);
     }
-    add(activation_total_, expansion_.builder.type(values_.back()).dims, kMaxActivations,
-        "activations a sample");
+    const auto activations = element_count(expansion_.builder.type(values_.back()).dims, 1);
+    const auto message = totals_.add(added, activations);
+    if (!message.empty()) report(frame, location, message);
   }
 
   int block(const Step& step, int value, const std::vector<int>& slots, Frame& caller) {
@@ -288,13 +263,14 @@ class Expander {
     }
     const auto before = layers_;
     const int output = expand_body(frame);
-    if (layers_ == before && !stopped_ && output != kUnknown) {
+    if (layers_ != before || stopped_) return output;
+    // Without this, blocks without layers that use each other twice would take for ever.
+    count_layer(caller, location);
+    if (output != kUnknown) {
       mistakes_.add(definition.syntax->name.location,
                     fmt::format("block `{}` has no layer", definition.syntax->name.text));
     }
-    // Without this, blocks without layers that use each other twice would take for ever.
-    if (layers_ == before && !stopped_) count_layer(caller, location);
-    return output;
+    return kUnknown;
   }
 
   std::optional<Evaluated> block_argument(const Step& step, std::size_t index,
@@ -320,9 +296,8 @@ class Expander {
   std::vector<Value> values_;  // of each layer
   std::vector<Parameter> parameters_;
   std::map<std::string, std::size_t, std::less<>> names_;  // of layers and block uses -> line
-  std::size_t layers_ = 0;
-  std::int64_t parameter_total_ = 0;
-  std::int64_t activation_total_ = 0;
+  std::size_t layers_ = 0;                                 // with those that have a mistake
+  Totals totals_;
   bool stopped_ = false;
   const Evaluated unknown_{};
 };

@@ -11,7 +11,7 @@ namespace cnnc::frontend {
 
 namespace {
 
-constexpr std::size_t kWidth = 80;
+constexpr std::size_t kWidth = 100;
 
 struct Piece {
   std::string text;

@@ -78,12 +78,16 @@ class Lexer {
       ++at_;
     } else if (c == '#') {
       comment();
-    } else if (is_letter(c)) {
+    } else if (is_letter(c) || is_foreign(0)) {
       word();
     } else if (is_digit(c) || (c == '.' && is_digit(peek(1)))) {
       number();
     } else if (c == '"') {
       quoted();
+    } else if (const auto length = wrong_arrow()) {
+      mistakes_.add(here(length), fmt::format("unexpected `{}`", text_.substr(at_, length)),
+                    "layers are joined by `->`");
+      push(TokenKind::arrow, length);
     } else if (text_.substr(at_).starts_with("->")) {
       push(TokenKind::arrow, 2);
     } else if (text_.substr(at_).starts_with(kArrow)) {
@@ -114,10 +118,27 @@ class Lexer {
     last_line_ = line_;
   }
 
+  // A byte of a character beyond ASCII that is no arrow.
+  bool is_foreign(std::size_t ahead) const {
+    return static_cast<unsigned char>(peek(ahead)) >= 0x80 &&
+           !text_.substr(at_ + ahead).starts_with(kArrow);
+  }
+
+  // What some write for ->: the bytes that it has, or 0.
+  std::size_t wrong_arrow() const {
+    for (const std::string_view arrow : {"-->", "=>", "|>", "|", ">"}) {
+      if (text_.substr(at_).starts_with(arrow)) return arrow.size();
+    }
+    return 0;
+  }
+
   void word() {
-    std::size_t length = 1;
-    while (is_word(peek(length))) ++length;
-    if (length > kMaxNameLength) {
+    std::size_t length = 0;
+    bool foreign = false;
+    while (is_word(peek(length)) || is_foreign(length)) foreign |= is_foreign(length++);
+    if (foreign) {
+      mistakes_.add(here(length), "names have the letters a to z, digits and _ only");
+    } else if (length > kMaxNameLength) {
       mistakes_.add(here(length), fmt::format("a name of {} characters", length),
                     fmt::format("names have at most {}", kMaxNameLength));
     }
@@ -153,7 +174,7 @@ class Lexer {
   void quoted() {
     const auto end = text_.find_first_of("\"\n", at_ + 1);
     if (end == std::string_view::npos || text_[end] == '\n') {
-      const auto length = std::min(end, text_.size()) - at_;
+      const auto length = std::min(text_.find_first_of(",) \n", at_), text_.size()) - at_;
       mistakes_.add(here(1), "the text that begins here has no closing quote",
                     "write \"text\" on one line");
       push(TokenKind::text, length);
@@ -162,26 +183,17 @@ class Lexer {
     push(TokenKind::text, end + 1 - at_);
   }
 
-  // A run of characters that nothing can begin with is one mistake.
+  // A run of a character that nothing can begin with is one mistake.
   void stray() {
-    const bool ascii = static_cast<unsigned char>(text_[at_]) < 0x80;
+    const char c = text_[at_];
     std::size_t length = 1;
-    while (at_ + length < text_.size() &&
-           (ascii ? peek(length) == text_[at_]
-                  : static_cast<unsigned char>(peek(length)) >= 0x80 &&
-                        !text_.substr(at_ + length).starts_with(kArrow))) {
-      ++length;
-    }
+    while (at_ + length < text_.size() && text_[at_ + length] == c) ++length;
     std::string hint;
-    if (text_[at_] == '>') hint = "layers are joined by `->`";
-    if (text_[at_] == ';') hint = "statements end with their line";
-    if (text_[at_] == '[' || text_[at_] == ']') hint = "sizes are written 3x3";
-    if (text_[at_] == '\'') hint = "write \"text\"";
-    std::size_t first = 1;  // bytes of the first character
-    while (first < length && (static_cast<unsigned char>(peek(first)) & 0xC0U) == 0x80U) ++first;
-    const auto shown = text_.substr(at_, ascii ? 1 : first);
-    const bool control = ascii && (text_[at_] < ' ' || text_[at_] == 0x7F);  // reported already
-    if (!control) mistakes_.add(here(length), fmt::format("unexpected `{}`", shown), hint);
+    if (c == ';') hint = "statements end with their line";
+    if (c == '[' || c == ']') hint = "sizes are written 3x3";
+    if (c == '\'') hint = "write \"text\"";
+    const bool control = c < ' ' || c == 0x7F;  // reported already
+    if (!control) mistakes_.add(here(length), fmt::format("unexpected `{}`", c), hint);
     at_ += length;
   }
 

@@ -54,7 +54,9 @@ void Mistakes::raise(const SourceText& source) const {
 std::string join_hints(std::string first, std::string second) {
   if (first.empty()) return second;
   if (second.empty()) return first;
-  return std::move(first) + "; " + second;
+  if (!first.ends_with('?')) return first + "; " + second;
+  if (second[0] >= 'a' && second[0] <= 'z') second[0] = static_cast<char>(second[0] - 'a' + 'A');
+  return first + " " + second;
 }
 
 }  // namespace cnnc::frontend

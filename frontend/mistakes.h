@@ -37,7 +37,7 @@ class Mistakes {
   std::size_t dropped_ = 0;  // beyond what is stored
 };
 
-/// "a" or "a; b", for hints in two parts.
+/// "a", "a; b" or "a? B", for hints in two parts.
 std::string join_hints(std::string first, std::string second);
 
 }  // namespace cnnc::frontend

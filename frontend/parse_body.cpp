@@ -17,10 +17,15 @@ void resume(TokenReader& reader) {
 }
 
 // `begin`: the position of what belongs to the element, its arrow included.
-Element parse_element(TokenReader& reader, std::size_t begin, Body& body) {
+Element parse_element(TokenReader& reader, std::size_t begin, bool head, Body& body) {
   Element element;
   element.break_before = reader.peek().line_start;
   if (reader.position() > begin) element.break_before |= reader.previous().line_start;
+  if (head && reader.peek().is(TokenKind::arrow)) {
+    reader.error(reader.peek(), "nothing stands in front of this arrow");
+    while (reader.accept_arrow()) {
+    }
+  }
   const Token& token = reader.peek();
   if (token.is(TokenKind::word) && !reader.at_section()) {
     element.name = reader.word();
@@ -67,7 +72,7 @@ Statement parse_statement(TokenReader& reader, Body& body) {
     reader.next();
   }
   while (true) {
-    statement.chain.push_back(parse_element(reader, begin, body));
+    statement.chain.push_back(parse_element(reader, begin, statement.chain.empty(), body));
     begin = reader.position();
     if (!continues(reader, body)) return statement;
   }

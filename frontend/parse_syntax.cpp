@@ -63,7 +63,11 @@ bool parse_setting(TokenReader& reader, TrainEntry& entry) {
     reader.expected("`=`");
     return false;
   }
-  if (!reader.peek().is(TokenKind::word) || reader.peek(1).is('=')) {
+  if (reader.peek().is(TokenKind::word) && reader.peek(1).is('=')) {
+    reader.expected("a value");
+    return false;
+  }
+  if (!reader.peek().is(TokenKind::word)) {
     entry.value = parse_expression(reader);
     return !entry.value.terms.empty();
   }
@@ -83,8 +87,15 @@ void leave_setting(TokenReader& reader) {
   }
 }
 
+// `modle m {`: what could be a section with a slip in its first word.
+bool like_section(const TokenReader& reader) {
+  if (!reader.peek().is(TokenKind::word) || !reader.peek().line_start) return false;
+  if (reader.peek(1).is('{')) return true;
+  return reader.peek(1).is(TokenKind::word) && (reader.peek(2).is('{') || reader.peek(2).is('('));
+}
+
 void skip_to_section(TokenReader& reader) {
-  while (!reader.at_end() && !reader.at_section()) reader.skip_balanced();
+  while (!reader.at_end() && !reader.at_section() && !like_section(reader)) reader.skip_balanced();
 }
 
 void parse_section(TokenReader& reader, Syntax& syntax) {

@@ -1,6 +1,6 @@
 #include "frontend/resolve.h"
 
-#include "frontend/body_resolver.h"
+#include "frontend/scope.h"
 
 namespace cnnc::frontend {
 
