@@ -85,9 +85,10 @@ std::optional<Dataset> test_data(const Options& options, const Model& model) {
 
 void print_arguments(std::span<const ArgumentDef> arguments) {
   for (const auto& argument : arguments) {
-    fmt::print(
-        "      {:<16} {}{}\n", argument.name, argument.description,
-        argument.fallback ? fmt::format(" (default {})", to_string(*argument.fallback)) : "");
+    fmt::print("      {:<16} {}{}\n", argument.name, argument.description,
+               argument.fallback
+                   ? fmt::format(" (default {})", argument_text(argument, *argument.fallback))
+                   : "");
   }
 }
 

@@ -40,18 +40,6 @@ std::string grouped(std::int64_t number) {
   return text;
 }
 
-std::string argument_text(const ArgumentDef& argument, const AttributeValue& value) {
-  if (argument.kind == ArgumentKind::size2) {
-    const auto& sizes = std::get<std::vector<std::int64_t>>(value);
-    const bool square = std::ranges::adjacent_find(sizes, std::not_equal_to{}) == sizes.end();
-    if (square && !argument.positional) return std::to_string(sizes.at(0));
-    return fmt::format("{}", fmt::join(sizes, "x"));
-  }
-  if (const auto* word = std::get_if<std::string>(&value)) return *word;
-  if (const auto* real = std::get_if<double>(&value)) return fmt::format("{}", *real);
-  return to_string(value);
-}
-
 /// conv(32, 3x3, pad=1): arguments that say more than the default does.
 std::string call_text(const std::string& name, std::span<const ArgumentDef> definitions,
                       const Attributes& arguments) {
@@ -128,6 +116,18 @@ std::string training_line(const Model& model, const Language& language) {
 }
 
 }  // namespace
+
+std::string argument_text(const ArgumentDef& argument, const AttributeValue& value) {
+  if (argument.kind == ArgumentKind::size2) {
+    const auto& sizes = std::get<std::vector<std::int64_t>>(value);
+    const bool square = std::ranges::adjacent_find(sizes, std::not_equal_to{}) == sizes.end();
+    if (square && !argument.positional) return std::to_string(sizes.at(0));
+    return fmt::format("{}", fmt::join(sizes, "x"));
+  }
+  if (const auto* word = std::get_if<std::string>(&value)) return *word;
+  if (const auto* real = std::get_if<double>(&value)) return fmt::format("{}", *real);
+  return to_string(value);
+}
 
 std::int64_t graph_flops(const Graph& graph) {
   std::int64_t sum = 0;

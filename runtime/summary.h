@@ -15,6 +15,9 @@ namespace cnnc {
 std::int64_t graph_flops(const Graph& graph);
 std::int64_t graph_flops(const Graph& graph, std::string_view label);
 
+/// A value as the model language writes it: 3x3, 0.5, true, a word.
+std::string argument_text(const ArgumentDef& argument, const AttributeValue& value);
+
 /// A row a layer with output shape, parameters and MFLOP; totals; memory. Ends in a newline.
 std::string summary(const Model& model, const Language& language);
 
