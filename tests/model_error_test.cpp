@@ -194,7 +194,7 @@ TEST(ModelError, long_nonsense_ends) {
                            "add(a, ",   "block b(",    "train {",
                            "model m {", "batch = 1\n", "relu -> "}) {
     const std::string noise =
-        repeat(text, static_cast<int>(250'000 / std::string_view(text).size()));
+        repeat(text, static_cast<int>(100'000 / std::string_view(text).size()));
     EXPECT_NE(error_of(begin + noise), "no mistake was found\n") << text;
     EXPECT_NE(error_of(noise), "no mistake was found\n") << text;
     EXPECT_NE(error_of("train { " + noise), "no mistake was found\n") << text;
