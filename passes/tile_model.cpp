@@ -28,30 +28,29 @@ class Model {
   double tile_cycles(const std::vector<std::int64_t>& factors) const {
     double accumulators = 1, load_count = 0;
     for (auto f : factors) accumulators *= static_cast<double>(f);
-    for (const TileLoad& load : loads_) {
-      double distinct = load.vector_cost;
-      for (std::size_t a = 0; a < factors.size(); ++a)
-        if (load.varies[a]) distinct *= static_cast<double>(factors[a]);
-      load_count += distinct;
-    }
+    for (const TileLoad& load : loads_) load_count += static_cast<double>(distinct(load, factors));
     const double busy = accumulators * operations_ / 2;
     const double waiting =
         kIndependent / 2;  // for the result before, where there are too few accumulators
     const double code = 1 + kCodeCost * accumulators * operations_;
-    return code * (std::max({busy, load_count / 2, waiting}) + kLoopOverhead);
+    return code *
+           (std::max({busy, load_count / 2, waiting}) + kLoadCost * load_count + kLoopOverhead);
   }
 
+  /// Accumulators, the operands that are kept while the outermost axis of the tile goes round (the
+  /// others stream past them, one at a time), and one register to spare, without which LLVM's
+  /// allocator spills.
   bool fits(const std::vector<std::int64_t>& factors) const {
-    double accumulators = 1, kept = std::numeric_limits<double>::infinity();
-    for (auto f : factors) accumulators *= static_cast<double>(f);
-    for (const TileLoad& load : loads_) {
-      double distinct = 1;
-      for (std::size_t a = 0; a < factors.size(); ++a)
-        if (load.varies[a]) distinct *= static_cast<double>(factors[a]);
-      kept = std::min(kept, distinct);
-    }
-    if (loads_.size() < 2) kept = 0;
-    return accumulators + kept + 1 <= static_cast<double>(target_.registers);
+    const auto outermost =
+        std::find_if(factors.begin(), factors.end(), [](auto f) { return f > 1; });
+    std::int64_t used = 2;
+    for (const TileLoad& load : loads_)
+      if (outermost == factors.end() ||
+          !load.varies[static_cast<std::size_t>(outermost - factors.begin())])
+        used += distinct(load, factors);
+    std::int64_t accumulators = 1;
+    for (auto f : factors) accumulators *= f;
+    return used + accumulators <= target_.registers;
   }
 
   /// Cycles for the whole nest: every combination of main tile and remainder, axis by axis.
@@ -62,8 +61,18 @@ class Model {
 
  private:
   static constexpr double kLoopOverhead = 0.25;
+  static constexpr double kLoadCost =
+      0.05;  // also where the units for sums are the limit: caches are slower than registers
   static constexpr double kCodeCost = 0.001;    // an instruction more costs cache and compile time
   static constexpr double kCodePenalty = 1.01;  // a remainder costs code and compile time too
+
+  /// Different elements (or vectors) of an operand that a tile loads.
+  static std::int64_t distinct(const TileLoad& load, const std::vector<std::int64_t>& factors) {
+    std::int64_t count = 1;
+    for (std::size_t a = 0; a < factors.size(); ++a)
+      if (load.varies[a]) count *= factors[a];
+    return count;
+  }
 
   double sum(const std::vector<std::int64_t>& factors, std::vector<std::int64_t>& part,
              std::size_t axis, double times) const {

@@ -16,11 +16,9 @@ struct TileAxis {
   bool vector = false;  // contiguous in the result: split into vectors
 };
 
-/// One operand that the inner statement loads: which axes its address depends on, and whether it is
-/// a vector load (contiguous along the vector axis) or one that is spread over the lanes.
+/// One operand that the inner statement loads: which axes its address depends on.
 struct TileLoad {
   std::vector<bool> varies;  // one an axis
-  double vector_cost = 1;    // loads needed for one vector of it; more where lanes are gathered
 };
 
 /// Factors, one an axis; of the vector axis: how many vectors.

@@ -12,8 +12,9 @@ namespace cnnc {
 
 namespace {
 
-/// The most copies of a statement that a short loop around a register tile may bring the total to.
-constexpr std::int64_t kMaxCopies = 96;
+/// The most copies of a statement that a short loop around a register tile may bring the total to:
+/// beyond, operands that neighbouring iterations share would be kept, and spill.
+constexpr std::int64_t kMaxCopies = 16;
 
 class Unroller {
  public:
