@@ -106,6 +106,19 @@ Executable compile(const Graph& graph, const CompileOptions& options) {
                          std::chrono::steady_clock::now() - start);
 }
 
+std::variant<Graph, Program> ir_at(const Graph& graph, const std::string& stage,
+                                   const CompileOptions& options) {
+  check_skips(options);
+  std::optional<std::variant<Graph, Program>> found;
+  auto program = run_passes(graph, options, [&](std::string_view name, const auto& ir) {
+    if (name == stage) found = ir;
+    return !found;
+  });
+  if (found) return std::move(*found);
+  if (stage != "loops") fail("there is neither a graph nor a program at stage '{}'", stage);
+  return std::move(*program);
+}
+
 std::string emit(const Graph& graph, const std::string& stage, const std::string& kernel,
                  const CompileOptions& options) {
   check_skips(options);

@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "codegen/host.h"
@@ -35,6 +36,11 @@ std::vector<std::string> list_stages();
 /// The machine code of `graph` (a forward graph: passes differentiate it where it has an
 /// optimizer), ready to run, all memory zero. Throws Error for an unknown pass in `skip`.
 Executable compile(const Graph& graph, const CompileOptions& options);
+
+/// The graph, or from `lower` on the program, at a stage as emit() knows them, but for those below
+/// `loops`. Throws Error for an unknown stage.
+std::variant<Graph, Program> ir_at(const Graph& graph, const std::string& stage,
+                                   const CompileOptions& options);
 
 /// The text of `graph` at a stage: `graph` as given, a pass's name: after it, `loops` after the
 /// last loop pass, `llvm`, `assembly`. `kernel` (not empty) limits loop-level and lower text to

@@ -116,14 +116,15 @@ bool Executable::has(std::string_view name) const {
 
 const std::vector<std::string>& Executable::names() const { return state_->names; }
 
-void Executable::run(std::int64_t count, ThreadPool& pool) {
-  State& s = *state_;
+namespace {
+
+/// What the kernels of a call are given.
+KernelContext begin_call(Executable::State& s, ThreadPool& pool) {
   if (s.plan.scratch_bytes > 0 && s.scratch_workers < pool.size()) {
     s.scratch_workers = pool.size();
     s.scratch = Pages(static_cast<std::size_t>(s.plan.scratch_bytes) *
                       static_cast<std::size_t>(s.scratch_workers));
   }
-  tensor("count").data<std::int64_t>()[0] = count;
   KernelContext context;
   context.buffers = s.addresses.data();
   context.arena = s.arena.data();
@@ -144,8 +145,34 @@ void Executable::run(std::int64_t count, ThreadPool& pool) {
             },
             &task);
   };
-  for (KernelFunction kernel : s.jit.kernels()) kernel(&context);
+  return context;
 }
+
+}  // namespace
+
+void Executable::run(std::int64_t count, ThreadPool& pool) {
+  tensor("count").data<std::int64_t>()[0] = count;
+  KernelContext context = begin_call(*state_, pool);
+  for (KernelFunction kernel : state_->jit.kernels()) kernel(&context);
+}
+
+void Executable::run_timed(std::int64_t count, ThreadPool& pool, std::span<double> seconds) {
+  using Clock = std::chrono::steady_clock;
+  tensor("count").data<std::int64_t>()[0] = count;
+  KernelContext context = begin_call(*state_, pool);
+  const auto& kernels = state_->jit.kernels();
+  CNNC_CHECK(seconds.size() == kernels.size(), "{} times for {} kernels", seconds.size(),
+             kernels.size());
+  auto start = Clock::now();
+  for (std::size_t i = 0; i < kernels.size(); ++i) {
+    kernels[i](&context);
+    const auto stop = Clock::now();
+    seconds[i] += std::chrono::duration<double>(stop - start).count();
+    start = stop;
+  }
+}
+
+const Program& Executable::program() const { return state_->program; }
 
 std::size_t Executable::arena_bytes() const {
   return static_cast<std::size_t>(state_->plan.arena_bytes);

@@ -44,6 +44,11 @@ class Executable {
 
   /// Runs every kernel on the first `count` rows of the batch. Not re-entrant; allocates nothing.
   void run(std::int64_t count, ThreadPool& pool);
+  /// The same, adding the seconds that each kernel took to `seconds`, in program order.
+  void run_timed(std::int64_t count, ThreadPool& pool, std::span<double> seconds);
+
+  /// The program as it was compiled.
+  const Program& program() const;
 
   std::size_t arena_bytes() const;
   std::chrono::duration<double> compile_time() const;

@@ -1,0 +1,209 @@
+#include "passes/cost.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "passes/core_model.h"
+#include "passes/integer_range.h"
+#include "passes/nest.h"
+#include "passes/touched_bytes.h"
+
+namespace cnnc {
+
+namespace {
+
+constexpr double kIteration = 1;         // cycles that an iteration of a serial loop takes at least
+constexpr double kLoopExit = 8;          // cycles lost where a serial loop ends unforeseen
+constexpr double kForkJoin = 3000;       // cycles to start a parallel loop and to wait for its end
+constexpr std::int64_t kMostSteps = 16;  // iterations looked at one by one
+
+class CostWalker {
+ public:
+  CostWalker(const Program& program, std::int64_t count, int threads, const Target& target)
+      : program_(program), target_(target), threads_(threads), reads_(program), writes_(program) {
+    context_.program = &program;
+    context_.count = count;
+  }
+
+  KernelCost run(const Kernel& kernel) {
+    for (const Stmt& stmt : kernel.body) {
+      const double before = cost_.work.cycles;
+      region({stmt}, Frame{});
+      cost_.elapsed_cycles += elapsed(stmt, cost_.work.cycles - before);
+    }
+    cost_.read_bytes = reads_.bytes();
+    cost_.written_bytes = writes_.bytes();
+    return std::move(cost_);
+  }
+
+ private:
+  double elapsed(const Stmt& stmt, double cycles) const {
+    const auto* loop = stmt.as<For>();
+    const double tasks = loop ? static_cast<double>(extent(*loop).value_or(1)) : 1;
+    if (!loop || loop->kind != LoopKind::parallel || threads_ == 1 || tasks < 1) return cycles;
+    return kForkJoin + cycles * std::ceil(tasks / threads_) / tasks;
+  }
+
+  /// The statements that one iteration of a serial loop runs: what they occupy overlaps.
+  void region(const Block& block, const Frame& frame) {
+    Slots all;
+    std::vector<std::pair<BufferId, double>> parts;
+    statements(block, frame, [&](BufferId result, const Slots& slots) {
+      all += slots;
+      parts.emplace_back(result, slots.cycles());
+    });
+    double sum = 0;
+    for (const auto& part : parts) sum += part.second;
+    const double least = frame.serial ? kIteration : 0;
+    const double cycles = frame.times * std::max(all.cycles(), least);
+    cost_.work.cycles += cycles;
+    for (const auto& [result, part] : parts)
+      if (sum > 0) cost_.by_result[program_.storage(result)].cycles += cycles * part / sum;
+  }
+
+  template <class Emit>
+  void statements(const Block& block, const Frame& frame, const Emit& emit) {
+    for (const Stmt& stmt : block) {
+      if (const auto* loop = stmt.as<For>())
+        visit_loop(*loop, frame, emit);
+      else if (const auto store = assignment(stmt))
+        emit(store->buffer, assign(*store, frame));
+      else if (const auto* let = stmt.as<Let>())
+        bind(*let);
+      else if (const auto* branch = stmt.as<If>())
+        visit_if(*branch, frame, emit);
+    }
+  }
+
+  template <class Emit>
+  void visit_loop(const For& loop, const Frame& frame, const Emit& emit) {
+    const auto begin = range_of(loop.begin, context_), end = range_of(loop.end, context_);
+    double trips = 1;
+    if (const auto constant = extent(loop)) {
+      trips = static_cast<double>(*constant);
+    } else if (begin && end) {
+      cost_.exact &= begin->single() && end->single();
+      trips = std::max(0.0, (static_cast<double>(end->low) + static_cast<double>(end->high) -
+                             static_cast<double>(begin->low) - static_cast<double>(begin->high)) /
+                                2);
+    } else {
+      cost_.exact = false;
+    }
+    if (trips <= 0) return;
+    std::optional<IntegerRange> all;
+    if (begin && end) all = IntegerRange{begin->low, std::max(begin->low, end->high - 1)};
+    bind(loop.var, all);
+    if (loop.kind == LoopKind::unroll || loop.kind == LoopKind::vector) {
+      Frame inner = frame;
+      if (loop.kind == LoopKind::unroll) {
+        inner.copies.emplace_back(loop.var, trips);
+      } else {
+        inner.lane = loop.var, inner.lanes = trips;
+      }
+      statements(loop.body, inner, emit);
+      return;
+    }
+    Frame inner{.times = frame.statements(), .serial = loop.var};
+    if (all && shapes_others(loop)) return step_by_step(loop, *all, inner);
+    cost_.work.cycles += kLoopExit * inner.times;
+    inner.times *= trips;
+    region(loop.body, inner);
+  }
+
+  /// Runs over the values of the variable, since other loops' lengths depend on it: all of them, or
+  /// the first, one that stands for those between, and the last.
+  void step_by_step(const For& loop, const IntegerRange& all, const Frame& frame) {
+    const std::int64_t length = all.high - all.low + 1;
+    const auto step = [&](std::int64_t value, double weight) {
+      bind(loop.var, IntegerRange{value, value});
+      Frame inner = frame;
+      inner.times *= weight;
+      region(loop.body, inner);
+    };
+    if (length <= kMostSteps) {
+      for (std::int64_t value = all.low; value <= all.high; ++value) step(value, 1);
+    } else {
+      step(all.low, 1);
+      step(all.low + length / 2, static_cast<double>(length - 2));
+      step(all.high, 1);
+    }
+  }
+
+  /// Whether an inner loop's length or a branch depends on the loop's variable.
+  static bool shapes_others(const For& loop) {
+    std::vector<Var> carriers{loop.var};
+    const auto depends = [&](const Expr& expr) {
+      return std::ranges::any_of(carriers, [&](const Var& var) { return depends_on(expr, var); });
+    };
+    bool found = false;
+    walk(loop.body, [&](const Stmt& stmt) {
+      if (const auto* let = stmt.as<Let>())
+        if (depends(let->value)) carriers.push_back(let->var);
+      if (const auto* inner = stmt.as<For>())
+        found |= !extent(*inner) && (depends(inner->begin) || depends(inner->end));
+      if (const auto* branch = stmt.as<If>()) found |= depends(branch->condition);
+    });
+    return found;
+  }
+
+  template <class Emit>
+  void visit_if(const If& branch, const Frame& frame, const Emit& emit) {
+    const auto condition = range_of(branch.condition, context_);
+    const bool known = condition && condition->single();
+    cost_.exact &= known;
+    if (!known || condition->low != 0) statements(branch.then_body, frame, emit);
+    if (!known || condition->low == 0) statements(branch.else_body, frame, emit);
+  }
+
+  void bind(const Var& var, const std::optional<IntegerRange>& range) {
+    if (range)
+      context_.variables[var] = *range;
+    else
+      context_.variables.erase(var);
+  }
+
+  void bind(const Let& let) {
+    bind(let.var, range_of(let.value, context_));
+    dependences_.bind(let);
+  }
+
+  Slots assign(const Assignment& statement, const Frame& frame) {
+    const auto use = [&](TouchedBytes& bytes, BufferId buffer, const std::vector<Expr>& index) {
+      const Memory memory = program_.buffer(program_.storage(buffer)).memory;
+      if (memory != Memory::reg && memory != Memory::stack && memory != Memory::thread)
+        bytes.touch(buffer, index, context_);
+    };
+    walk(statement.value, [&](const Expr& e) {
+      if (const auto* load = e.as<Load>()) use(reads_, load->buffer, load->index);
+    });
+    use(writes_, statement.buffer, *statement.index);
+    if (statement.reduction) use(reads_, statement.buffer, *statement.index);
+    const Occupation done = occupation(program_, target_, dependences_, frame, statement);
+    cost_.work.flops += done.flops;
+    cost_.by_result[program_.storage(statement.buffer)].flops += done.flops;
+    return done.slots;
+  }
+
+  const Program& program_;
+  const Target& target_;
+  int threads_;
+  RangeContext context_;
+  Dependences dependences_;
+  TouchedBytes reads_, writes_;
+  KernelCost cost_;
+};
+
+}  // namespace
+
+KernelCost cost_of(const Program& program, const Kernel& kernel, std::int64_t count, int threads,
+                   const Target& target) {
+  KernelCost cost = CostWalker(program, count, threads, target).run(kernel);
+  follow_registers(program, kernel, cost.by_result);
+  return cost;
+}
+
+double peak_flops_per_cycle(const Target& target, ScalarType type) {
+  return kVectorPorts * static_cast<double>(target.lanes(type)) * (target.fma ? 2 : 1);
+}
+
+}  // namespace cnnc

@@ -1,0 +1,115 @@
+#include "passes/integer_range.h"
+
+#include <algorithm>
+#include <array>
+
+namespace cnnc {
+
+namespace {
+
+using Maybe = std::optional<IntegerRange>;
+
+/// The range that the results of `combine` on the corners span; right where it is monotonic in each
+/// operand. `combine` returns true on overflow.
+template <class Combine>
+Maybe corners(const IntegerRange& a, const IntegerRange& b, const Combine& combine) {
+  std::array<std::int64_t, 4> values{};
+  std::size_t i = 0;
+  for (const auto x : {a.low, a.high})
+    for (const auto y : {b.low, b.high})
+      if (combine(x, y, &values[i++])) return std::nullopt;
+  const auto [low, high] = std::minmax_element(values.begin(), values.end());
+  return IntegerRange{*low, *high};
+}
+
+Maybe compare(BinaryOp op, const IntegerRange& a, const IntegerRange& b) {
+  bool always = false, never = false;
+  switch (op) {
+    case BinaryOp::less: always = a.high < b.low, never = a.low >= b.high; break;
+    case BinaryOp::less_equal: always = a.high <= b.low, never = a.low > b.high; break;
+    default: {
+      never = a.high < b.low || b.high < a.low;
+      always = a.single() && a == b;
+      if (op == BinaryOp::not_equal) std::swap(always, never);
+    }
+  }
+  return IntegerRange{always ? 1 : 0, never ? 0 : 1};
+}
+
+Maybe divide(const IntegerRange& a, const IntegerRange& b) {
+  if (b.low <= 0 && b.high >= 0) return std::nullopt;
+  if (a.low == INT64_MIN) return std::nullopt;
+  return corners(a, b, [](std::int64_t x, std::int64_t y, std::int64_t* result) {
+    *result = x / y;
+    return false;
+  });
+}
+
+Maybe remainder(const IntegerRange& a, const IntegerRange& b) {
+  if (a.single() && b.single() && b.low != 0 && b.low != -1)
+    return IntegerRange{a.low % b.low, a.low % b.low};
+  if (a.low < 0 || b.low <= 0) return std::nullopt;
+  return IntegerRange{0, std::min(a.high, b.high - 1)};
+}
+
+Maybe combine(BinaryOp op, const IntegerRange& a, const IntegerRange& b) {
+  using enum BinaryOp;
+  const auto overflowing = [&](auto function) { return corners(a, b, function); };
+  switch (op) {
+    case add:
+      return overflowing([](auto x, auto y, auto* r) { return __builtin_add_overflow(x, y, r); });
+    case sub:
+      return overflowing([](auto x, auto y, auto* r) { return __builtin_sub_overflow(x, y, r); });
+    case mul:
+      return overflowing([](auto x, auto y, auto* r) { return __builtin_mul_overflow(x, y, r); });
+    case min: return IntegerRange{std::min(a.low, b.low), std::min(a.high, b.high)};
+    case max: return IntegerRange{std::max(a.low, b.low), std::max(a.high, b.high)};
+    case div: return divide(a, b);
+    case rem: return remainder(a, b);
+    case less:
+    case less_equal:
+    case equal:
+    case not_equal: return compare(op, a, b);
+    case bit_and:
+      if (a.low < 0 || b.low < 0) return std::nullopt;
+      if (a.single() && b.single()) return IntegerRange{a.low & b.low, a.low & b.low};
+      return IntegerRange{0, std::min(a.high, b.high)};
+    default: return std::nullopt;
+  }
+}
+
+}  // namespace
+
+std::optional<IntegerRange> range_of(const Expr& expr, const RangeContext& context) {
+  if (const auto value = expr.constant()) return IntegerRange{*value, *value};
+  if (const auto* var = expr.as<Var>()) {
+    const auto known = context.variables.find(*var);
+    return known == context.variables.end() ? std::nullopt : Maybe(known->second);
+  }
+  if (const auto* load = expr.as<Load>()) {
+    if (load->index.empty() && context.program->buffer(load->buffer).name == "count")
+      return IntegerRange{context.count, context.count};
+    if (expr.type() == ScalarType::u8) return IntegerRange{0, 255};
+    if (expr.type() == ScalarType::boolean) return IntegerRange{0, 1};
+    return std::nullopt;
+  }
+  if (const auto* binary = expr.as<Binary>()) {
+    const auto a = range_of(binary->a, context), b = range_of(binary->b, context);
+    return a && b ? combine(binary->op, *a, *b) : std::nullopt;
+  }
+  if (const auto* choice = expr.as<Select>()) {
+    const auto condition = range_of(choice->condition, context);
+    if (condition && condition->single())
+      return range_of(condition->low != 0 ? choice->a : choice->b, context);
+    const auto a = range_of(choice->a, context), b = range_of(choice->b, context);
+    if (!a || !b) return std::nullopt;
+    return IntegerRange{std::min(a->low, b->low), std::max(a->high, b->high)};
+  }
+  if (const auto* cast = expr.as<Cast>()) {
+    const bool widens = expr.type() == ScalarType::i64 && !cast->bits && !is_float(cast->x.type());
+    return widens ? range_of(cast->x, context) : std::nullopt;
+  }
+  return std::nullopt;
+}
+
+}  // namespace cnnc

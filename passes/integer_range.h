@@ -1,0 +1,30 @@
+// Between which values an integer expression stays, from what its variables may be.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <unordered_map>
+
+#include "ir/loop.h"
+
+namespace cnnc {
+
+/// Both ends included.
+struct IntegerRange {
+  std::int64_t low = 0, high = 0;
+
+  bool single() const { return low == high; }
+  bool operator==(const IntegerRange&) const = default;
+};
+
+struct RangeContext {
+  const Program* program = nullptr;
+  std::int64_t count = 1;  // rows of the batch in this call
+  std::unordered_map<Var, IntegerRange> variables;
+};
+
+/// The range of `expr`, by interval arithmetic: never too narrow, exact where every variable is a
+/// single value and nothing but `count` is loaded. Nothing where it depends on data or overflows.
+std::optional<IntegerRange> range_of(const Expr& expr, const RangeContext& context);
+
+}  // namespace cnnc
