@@ -51,6 +51,13 @@ int cost(const Expr& expr) {
   return total;
 }
 
+/// Nodes of the tree that `expr` is when written out.
+std::size_t tree_size(const Expr& expr) {
+  std::size_t size = 0;
+  walk(expr, [&](const Expr&) { ++size; });
+  return size;
+}
+
 bool is_free(const Expr& value) { return cost(value) == 0; }
 
 /// The index of `producer.buffer` that holds element `index` of `view`; nothing where that needs
@@ -148,7 +155,7 @@ class Inliner {
       }
       if (used) {
         if (overwritten) return false;
-        if (!pays(producer, kernel, elements)) return false;
+        if (!pays(producer, kernel, elements) || grows_too_much(producer, kernel)) return false;
         auto body = inlined(producer, kernel.body);
         if (!body || (in_place && !writes_where_it_reads(*body))) return false;
         rewritten.emplace_back(k, std::move(*body));
@@ -176,6 +183,21 @@ class Inliner {
     // A little more than once is fine: a zero border around the elements, say.
     return UseCounter(program_, producer.buffer).count(kernel.body, 1) <=
            1.5 * std::max(elements, 1.0);
+  }
+
+  /// An expression that uses its operand twice doubles with every producer that is put into it: a
+  /// chain of such ones would grow without bound.
+  static constexpr std::size_t kMaxGrowth = 1000;
+
+  bool grows_too_much(const Elementwise& producer, const Kernel& kernel) const {
+    std::size_t loads = 0;
+    walk_exprs(kernel.body, [&](const Expr& top) {
+      walk(top, [&](const Expr& e) {
+        const auto* l = e.as<Load>();
+        loads += l && program_.storage(l->buffer) == producer.buffer;
+      });
+    });
+    return loads > 1 && loads * tree_size(producer.value) > kMaxGrowth;
   }
 
   std::optional<Block> inlined(const Elementwise& producer, const Block& block) const {

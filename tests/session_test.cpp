@@ -6,6 +6,7 @@
 
 #include <numeric>
 
+#include "runtime/compile.h"
 #include "runtime/evaluation.h"
 #include "runtime/prediction.h"
 #include "runtime/training.h"
@@ -74,6 +75,20 @@ TEST(Session, an_op_and_a_layer_from_outside_train_like_those_that_are_built_in)
   EXPECT_GT(result.test.value().accuracy(), 0.95);
   EXPECT_FALSE(std::ranges::equal(before.at("scaled_softsign1.scale").bytes(),
                                   session.weights().at("scaled_softsign1.scale").bytes()));
+}
+
+TEST(Session, expressions_that_use_an_operand_twice_do_not_grow_with_their_chain) {
+  const Language language = Language::standard();
+  const Model model = parse_model({.name = "test.model", .text = R"(
+    model m { input(8x8x1) -> dropout(0.5) -> flatten -> dense(3) -> softmax }
+    train { data = tiny  loss = cross_entropy  optimizer = sgd(lr=0.1)  batch = 16 }
+  )"},
+                                  language);
+  const ModelGraph graph = build_graph(model, language, Mode::train, 16, ScalarType::f32);
+  EXPECT_LT(
+      emit(graph.graph, "loops", "", {.target = named_target("x86-64-v3").value(), .skip = {}})
+          .size(),
+      100000u);
 }
 
 TEST(Session, training_lowers_the_loss_and_both_precisions_agree_at_first) {

@@ -28,41 +28,53 @@ Expr mix(Expr x) {
   return exclusive_or(x, shifted_right(x, 16));
 }
 
-Stage key_stage(std::string name, std::uint32_t start, std::int64_t rows, std::int64_t use) {
-  const Axis n = make_axis("n", rows);
+/// Adds the stages that make a word of each row's key and returns the number of the last one. Every
+/// half of a number is mixed in by a stage of its own, since an expression that uses its operand
+/// twice eight times over would double with each.
+int add_key(std::vector<Stage>& stages, const std::string& name, std::uint32_t start,
+            std::int64_t rows, std::int64_t use) {
+  constexpr int kOperands = 3;
   Expr key = word(start);
-  const auto absorb = [&](const Expr& number) {
+  const auto absorb = [&](const Expr& number, const std::vector<Axis>& axes) {
     const Expr low = number & Expr(std::int64_t{0xffffffff});
     const Expr high = shifted_right(number, 32) & Expr(std::int64_t{0xffffffff});
-    for (const Expr& half : {low, high})
+    for (const Expr& half : {low, high}) {
       key = mix(exclusive_or(key, cast(kWord, half))) + word(0x9e3779b9);
+      if (number.constant()) continue;
+      const auto part = fmt::format("{}.{}", name, stages.size());
+      stages.push_back({part, kWord, axes, {}, Reduction::add, key});
+      std::vector<Expr> index;
+      if (!axes.empty()) index = {axes[0].var};
+      key = load(kOperands + static_cast<int>(stages.size()) - 1, kWord, index);
+    }
   };
-  absorb(Expr(use));
-  absorb(load(0, ScalarType::i64, {}));
-  absorb(load(1, ScalarType::i64, {}));
-  absorb(load(2, ScalarType::i64, {n.var}));
-  return {std::move(name), kWord, {n}, {}, Reduction::add, key};
+  absorb(Expr(use), {});
+  absorb(load(0, ScalarType::i64, {}), {});
+  absorb(load(1, ScalarType::i64, {}), {});
+  const Axis n = make_axis("n", rows);
+  absorb(load(2, ScalarType::i64, {n.var}), {n});
+  return kOperands + static_cast<int>(stages.size()) - 1;
 }
 
 Computation compute(const OpContext& context) {
   const TensorType& type = context.results[0];
   const std::int64_t rows = type.dims[0], use = context.attributes.integer("use");
   Computation result;
-  result.stages.push_back(key_stage("key0", 0x243f6a88, rows, use));
-  result.stages.push_back(key_stage("key1", 0x85a308d3, rows, use));
+  const int key0 = add_key(result.stages, "key0", 0x243f6a88, rows, use);
+  const int key1 = add_key(result.stages, "key1", 0x85a308d3, rows, use);
   const std::vector<Axis> axes = axes_of(type.dims);
   Expr place(0);
   for (std::size_t i = 1; i < axes.size(); ++i)
     place = place * Expr(axes[i].extent) + Expr(axes[i].var);
-  Expr bits = mix(cast(kWord, place) * word(0x9e3779b9) + load(3, kWord, {axes[0].var}));
-  bits = mix(exclusive_or(bits, load(4, kWord, {axes[0].var})));
+  Expr bits = mix(cast(kWord, place) * word(0x9e3779b9) + load(key0, kWord, {axes[0].var}));
+  bits = mix(exclusive_or(bits, load(key1, kWord, {axes[0].var})));
   const bool single = type.scalar == ScalarType::f32;
   // 24 bits go through i32, which every vector unit can convert.
   const Expr number = single ? cast(type.scalar, cast(ScalarType::i32, shifted_right(bits, 8)))
                              : cast(type.scalar, bits);
   const Expr value = number * constant(type.scalar, single ? 0x1p-24 : 0x1p-32);
   result.stages.push_back({"uniform", type.scalar, axes, {}, Reduction::add, value});
-  result.results = {{false, 2}};
+  result.results = {{false, static_cast<int>(result.stages.size()) - 1}};
   return result;
 }
 
