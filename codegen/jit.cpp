@@ -1,6 +1,7 @@
 #include "codegen/jit.h"
 
 #include <llvm/ExecutionEngine/Orc/LLJIT.h>
+#include <llvm/Object/ELFObjectFile.h>
 #include <llvm/Object/ObjectFile.h>
 
 #include <algorithm>
@@ -65,6 +66,27 @@ void check_self_contained(llvm::MemoryBufferRef object, const std::string& kerne
   }
 }
 
+/// The functions of an object file, whose one text section has been put where `entry`, the symbol
+/// called `entry_name`, now is.
+std::vector<JitSymbol> functions_of(llvm::MemoryBufferRef object, const std::string& entry_name,
+                                    std::uint64_t entry) {
+  auto file = llvm::cantFail(llvm::object::ObjectFile::createObjectFile(object));
+  std::vector<JitSymbol> result;
+  std::uint64_t entry_offset = 0;
+  for (const auto& symbol : file->symbols()) {
+    if (llvm::cantFail(symbol.getType()) != llvm::object::SymbolRef::ST_Function) continue;
+    JitSymbol function;
+    function.name = llvm::cantFail(symbol.getName()).str();
+    function.address = llvm::cantFail(symbol.getAddress());
+    if (llvm::isa<llvm::object::ELFObjectFileBase>(*file))
+      function.size = llvm::object::ELFSymbolRef(symbol).getSize();
+    if (function.name == entry_name) entry_offset = function.address;
+    result.push_back(std::move(function));
+  }
+  for (JitSymbol& function : result) function.address += entry - entry_offset;
+  return result;
+}
+
 template <class T>
 T take(llvm::Expected<T> value) {
   CNNC_CHECK(static_cast<bool>(value), "ORC: {}", llvm::toString(value.takeError()));
@@ -115,8 +137,15 @@ Jit::Jit(const Program& program, const Target& target, int threads)
     auto failure = state_->jit->addObjectFile(llvm::MemoryBuffer::getMemBufferCopy(bytes, name));
     CNNC_CHECK(!failure, "ORC: {}", llvm::toString(std::move(failure)));
   }
-  for (const Kernel& kernel : program.kernels)
-    kernels_.push_back(take(state_->jit->lookup(kernel_symbol(kernel))).toPtr<KernelFunction>());
+  for (std::size_t i = 0; i < objects.size(); ++i) {
+    const std::string symbol = kernel_symbol(program.kernels[i]);
+    const auto address = take(state_->jit->lookup(symbol));
+    kernels_.push_back(address.toPtr<KernelFunction>());
+    const llvm::StringRef bytes(objects[i].data(), objects[i].size());
+    const auto functions =
+        functions_of(llvm::MemoryBufferRef(bytes, symbol), symbol, address.getValue());
+    symbols_.insert(symbols_.end(), functions.begin(), functions.end());
+  }
 }
 
 Jit::~Jit() = default;

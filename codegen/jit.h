@@ -11,6 +11,12 @@
 
 namespace cnnc {
 
+/// A function in memory.
+struct JitSymbol {
+  std::string name;
+  std::uint64_t address = 0, size = 0;
+};
+
 /// Owns the machine code of a program's kernels. Memory that holds it is never writable and
 /// executable at once.
 class Jit {
@@ -24,11 +30,14 @@ class Jit {
 
   /// Entry points, in the order of Program::kernels.
   const std::vector<KernelFunction>& kernels() const { return kernels_; }
+  /// All functions: the kernels and the bodies of their parallel loops.
+  const std::vector<JitSymbol>& symbols() const { return symbols_; }
 
  private:
   struct State;
   std::unique_ptr<State> state_;
   std::vector<KernelFunction> kernels_;
+  std::vector<JitSymbol> symbols_;
 };
 
 /// Optimised LLVM IR, or assembly, of the kernels called `kernel` (all where empty).

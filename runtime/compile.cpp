@@ -3,10 +3,12 @@
 #include "runtime/compile.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <thread>
 
 #include "codegen/host.h"
 #include "codegen/jit.h"
+#include "codegen/perf_map.h"
 #include "passes/lower.h"
 #include "passes/table.h"
 #include "runtime/executable_state.h"
@@ -102,6 +104,7 @@ Executable compile(const Graph& graph, const CompileOptions& options) {
   auto program = run_passes(graph, options, [](std::string_view, const auto&) { return true; });
   const int threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   Jit jit(*program, options.target, threads);
+  if (std::getenv("CNNC_PERF_MAP")) write_perf_map(jit.symbols());
   return make_executable(std::move(*program), std::move(jit),
                          std::chrono::steady_clock::now() - start);
 }
