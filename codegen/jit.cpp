@@ -18,14 +18,14 @@ namespace cnnc {
 
 namespace {
 
-using ObjectBytes = llvm::SmallVector<char, 0>;
-
-ObjectBytes compile_kernel(const Program& program, const Kernel& kernel, const Target& target,
-                           llvm::TargetMachine& machine) {
+KernelObject compile_kernel(const Program& program, const Kernel& kernel, const Target& target,
+                            llvm::TargetMachine& machine) {
+  const auto start = std::chrono::steady_clock::now();
   llvm::LLVMContext context;
   auto module = emit_module(program, kernel, target, context);
   optimize(*module, machine);
-  return generate(*module, machine, llvm::CodeGenFileType::ObjectFile);
+  const auto bytes = generate(*module, machine, llvm::CodeGenFileType::ObjectFile);
+  return {{bytes.begin(), bytes.end()}, std::chrono::steady_clock::now() - start};
 }
 
 /// Calls work(i, worker's machine) for i in 0 .. count on several threads; the first exception is
@@ -114,9 +114,9 @@ struct Jit::State {
   std::unique_ptr<llvm::orc::LLJIT> jit;
 };
 
-Jit::Jit(const Program& program, const Target& target, int threads)
-    : state_(std::make_unique<State>()) {
-  std::vector<ObjectBytes> objects(program.kernels.size());
+std::vector<KernelObject> compile_kernels(const Program& program, const Target& target,
+                                          int threads) {
+  std::vector<KernelObject> objects(program.kernels.size());
   // Largest first, so that the threads end together.
   std::vector<std::size_t> order(objects.size());
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
@@ -128,11 +128,16 @@ Jit::Jit(const Program& program, const Target& target, int threads)
       objects.size(), threads, target, [&](std::size_t i, llvm::TargetMachine& machine) {
         objects[order[i]] = compile_kernel(program, program.kernels[order[i]], target, machine);
       });
+  return objects;
+}
 
+Jit::Jit(const Program& program, const Target& target, int threads)
+    : state_(std::make_unique<State>()) {
+  const auto objects = compile_kernels(program, target, threads);
   state_->jit = take(llvm::orc::LLJITBuilder().create());
   for (std::size_t i = 0; i < objects.size(); ++i) {
     const std::string& name = program.kernels[i].name;
-    const llvm::StringRef bytes(objects[i].data(), objects[i].size());
+    const llvm::StringRef bytes(objects[i].bytes.data(), objects[i].bytes.size());
     check_self_contained(llvm::MemoryBufferRef(bytes, name), name);
     auto failure = state_->jit->addObjectFile(llvm::MemoryBuffer::getMemBufferCopy(bytes, name));
     CNNC_CHECK(!failure, "ORC: {}", llvm::toString(std::move(failure)));
@@ -141,7 +146,7 @@ Jit::Jit(const Program& program, const Target& target, int threads)
     const std::string symbol = kernel_symbol(program.kernels[i]);
     const auto address = take(state_->jit->lookup(symbol));
     kernels_.push_back(address.toPtr<KernelFunction>());
-    const llvm::StringRef bytes(objects[i].data(), objects[i].size());
+    const llvm::StringRef bytes(objects[i].bytes.data(), objects[i].bytes.size());
     const auto functions =
         functions_of(llvm::MemoryBufferRef(bytes, symbol), symbol, address.getValue());
     symbols_.insert(symbols_.end(), functions.begin(), functions.end());

@@ -1,6 +1,7 @@
 // Loop IR -> native code in this process, by LLVM's ORC.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
@@ -16,6 +17,16 @@ struct JitSymbol {
   std::string name;
   std::uint64_t address = 0, size = 0;
 };
+
+/// The machine code of one kernel, and how long LLVM took for it.
+struct KernelObject {
+  std::vector<char> bytes;  // a relocatable ELF file
+  std::chrono::duration<double> time{};
+};
+/// The object file of every kernel, in their order, compiled on `threads` threads. `target` may
+/// have what this machine lacks.
+std::vector<KernelObject> compile_kernels(const Program& program, const Target& target,
+                                          int threads);
 
 /// Owns the machine code of a program's kernels. Memory that holds it is never writable and
 /// executable at once.

@@ -1,16 +1,18 @@
 // fuse:
-//   kernel relu  { for n, i { r[n,i] = max(x[n,i], 0) } }        kernel relu..sum {
-//   kernel scale { for n, i { s[n,i] = r[n,i] * 2 } }       ->     for n { for i { s[n,i] =
-//   max(x[n,i], 0) * 2 } kernel sum   { for n { t[n] = sum of s[n,i] } } t[n] = sum of s[n,i] } }
+//   kernel relu  { for n, i { r[n,i] = max(x[n,i], 0) } }    kernel scale..sum { for n {
+//   kernel scale { for n, i { s[n,i] = r[n,i] * 2 } }     ->   for i { s[n,i] = max(x[n,i], 0) * 2 }
+//   kernel sum   { for n { t[n] = sum of s[n,i] } }            t[n] = sum of s[n,i] } }
+// The buffer r goes with its kernel.
 #include "passes/fuse.h"
 
+#include "passes/drop_unused_buffers.h"
 #include "passes/inline_elementwise.h"
 #include "passes/merge_kernels.h"
 
 namespace cnnc {
 
 Program fuse(const Program& program, const Target&) {
-  return merge_kernels(inline_elementwise(program));
+  return drop_unused_buffers(merge_kernels(inline_elementwise(program)));
 }
 
 }  // namespace cnnc

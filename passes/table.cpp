@@ -19,12 +19,13 @@ namespace cnnc {
 
 std::span<const PassRow<Graph>> graph_passes() {
   static constexpr auto kRows = std::to_array<PassRow<Graph>>({
-      {"simplify", "rewrite by a table of rules, drop what nothing uses", simplify},
+      {"simplify", "rewrite by a table of rules, drop what nothing uses", simplify, false,
+       Preserves::bound},
       {"differentiate", "add the gradient of the loss with respect to every parameter",
        differentiate_graph, true},
       {"apply_optimizer", "add each parameter's and optimizer state's new value", apply_optimizer,
        true},
-      {"simplify_step", "simplify the training step", simplify},
+      {"simplify_step", "simplify the training step", simplify, false, Preserves::bound},
   });
   return kRows;
 }
@@ -38,8 +39,10 @@ std::span<const PassRow<Program>> loop_passes() {
       {"vectorize", "make vector loops of independent innermost loops", vectorize},
       {"unroll", "unroll loops over register tiles", unroll},
       {"parallelize", "run independent outermost loops on all threads", parallelize},
-      {"expand_math", "replace exp, log and tanh by arithmetic", expand_math, true},
-      {"contract_fma", "join multiplications and additions where the target can", contract_fma},
+      {"expand_math", "replace exp, log and tanh by arithmetic", expand_math, true,
+       Preserves::bound},
+      {"contract_fma", "join multiplications and additions where the target can", contract_fma,
+       false, Preserves::bound},
       {"plan_memory", "give every buffer its place in memory", plan_memory, true},
   });
   return kRows;

@@ -150,36 +150,6 @@ int run_show_data(const Options& options) {
   return 0;
 }
 
-int run_emit(const Options& options) {
-  const auto stages = list_stages();
-  if (options.stage != "model" && std::ranges::find(stages, options.stage) == stages.end()) {
-    throw UsageError(fmt::format("unknown stage {}; there is model, {}", options.stage,
-                                 fmt::join(stages, ", ")));
-  }
-  check_passes(options);
-  const Language language = Language::standard();
-  const Model model = read_model(options.model, language);
-  std::string text = model.canonical;
-  if (options.stage != "model") {
-    const Mode mode = options.mode.value_or(model.train ? Mode::train : Mode::infer);
-    if (mode == Mode::train && !model.train)
-      fail("{}: has no train section: take --for infer", options.model);
-    const std::int64_t batch = options.batch.value_or(model.train ? model.train->batch : 1);
-    const ModelGraph graph = build_graph(model, language, mode, batch, options.real);
-    text = emit(graph.graph, options.stage, options.kernel,
-                {.target = choose_target(options, false), .skip = options.skip});
-  } else if (!options.kernel.empty()) {
-    throw UsageError("--kernel means nothing to --emit model");
-  }
-  if (!text.ends_with('\n')) text += '\n';
-  if (options.output.empty()) {
-    fmt::print("{}", text);
-  } else {
-    write_file(options.output, text);
-  }
-  return 0;
-}
-
 int run_list_ops() {
   const OpTable ops = OpTable::standard();
   for (const auto& [name, op] : ops.all()) fmt::print("{:<22} {}\n", name, op->description);
@@ -197,7 +167,8 @@ int run_list_layers() {
 
 int run_list_passes() {
   for (const auto& pass : list_passes())
-    fmt::print("{:<6} {:<18} {}\n", pass.level, pass.name, pass.description);
+    fmt::print("{:<6} {:<18} {:<6} {}\n", pass.level, pass.name,
+               pass.preserves == Preserves::bits ? "bits" : "bound", pass.description);
   return 0;
 }
 
@@ -209,6 +180,10 @@ int run(const Options& options) {
     case Command::predict: return run_predict(options);
     case Command::show_data: return run_show_data(options);
     case Command::emit: return run_emit(options);
+    case Command::run_passes: return run_run_passes(options);
+    case Command::interpret: return run_interpret(options);
+    case Command::diff: return run_diff(options);
+    case Command::time_passes: return run_time_passes(options);
     case Command::list_ops: return run_list_ops();
     case Command::list_layers: return run_list_layers();
     case Command::list_passes: return run_list_passes();

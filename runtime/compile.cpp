@@ -6,149 +6,117 @@
 #include <cstdlib>
 #include <thread>
 
-#include "codegen/host.h"
 #include "codegen/jit.h"
 #include "codegen/perf_map.h"
 #include "passes/lower.h"
-#include "passes/table.h"
 #include "runtime/executable_state.h"
 
 namespace cnnc {
 
 namespace {
 
-/// Calls `observe(name, graph or program)` after every stage; stops where it returns false.
-template <class Observe>
-std::optional<Program> run_passes(const Graph& input, const CompileOptions& options,
-                                  const Observe& observe) {
-  const auto skipped = [&](std::string_view name) {
-    return std::find(options.skip.begin(), options.skip.end(), name) != options.skip.end();
-  };
-  Graph graph = input;
-  if (!observe("graph", graph)) return std::nullopt;
-  for (const auto& pass : graph_passes()) {
-    if (!skipped(pass.name)) graph = pass.run(graph, options.target);
-    if (options.verify_each) verify(graph, pass.name);
-    if (!observe(pass.name, graph)) return std::nullopt;
-  }
-  Program program = lower(graph, options.target);
-  if (options.verify_each) verify(program, kLowerName);
-  if (!observe(kLowerName, program)) return std::nullopt;
-  for (const auto& pass : loop_passes()) {
-    if (!skipped(pass.name)) program = pass.run(program, options.target);
-    if (options.verify_each) verify(program, pass.name);
-    if (!observe(pass.name, program)) return std::nullopt;
-  }
-  return program;
-}
+using Clock = std::chrono::steady_clock;
 
-template <class Row>
-bool is_required(std::span<const Row> rows, const std::string& name) {
-  return std::any_of(rows.begin(), rows.end(),
-                     [&](const Row& row) { return row.name == name && row.required; });
+[[noreturn]] void fail_unknown_pass(const std::string& name) {
+  std::vector<std::string> names;
+  for (const PassInfo& pass : list_passes()) names.push_back(pass.name);
+  const std::string near = closest(name, names);
+  fail("unknown pass '{}'{}", name,
+       near.empty() ? "; --list-passes shows them" : fmt::format("; did you mean '{}'?", near));
 }
 
 void check_skips(const CompileOptions& options) {
-  std::vector<std::string> names;
-  for (const PassInfo& pass : list_passes()) names.push_back(pass.name);
+  const auto passes = list_passes();
   for (const std::string& name : options.skip) {
-    if (std::find(names.begin(), names.end(), name) == names.end()) {
-      const std::string near = closest(name, names);
-      fail("unknown pass '{}'{}", name,
-           near.empty() ? "; --list-passes shows them" : fmt::format("; did you mean '{}'?", near));
-    }
-    if (name == kLowerName || is_required(graph_passes(), name) || is_required(loop_passes(), name))
-      fail("pass '{}' cannot be skipped: what follows needs it", name);
+    const auto pass = std::ranges::find(passes, name, &PassInfo::name);
+    if (pass == passes.end()) fail_unknown_pass(name);
+    if (pass->required) fail("pass '{}' cannot be skipped: what follows needs it", name);
   }
 }
 
-std::string describe_kernels(const Program& program) {
-  std::string names;
-  for (const Kernel& kernel : program.kernels)
-    names += fmt::format("{}{}", names.empty() ? "" : ", ", kernel.name);
-  return names;
+/// Runs the row's pass on the IR of its level.
+template <class Level>
+Ir run_row(const PassRow<Level>& row, const Ir& ir, const Target& target) {
+  if (const auto* input = std::get_if<Level>(&ir)) return row.run(*input, target);
+  constexpr bool takes_graph = std::is_same_v<Level, Graph>;
+  fail("pass '{}' takes {}", row.name,
+       takes_graph ? "a graph, not loops" : "loops, not a graph: run lower before it");
 }
 
-std::string program_text(const Program& program, const std::string& kernel) {
-  if (kernel.empty()) return print(program);
-  std::string text;
-  for (const Kernel& each : program.kernels)
-    if (each.name == kernel) text += print(program, each);
-  if (text.empty())
-    fail("no kernel is called '{}' at this stage; there are {}", kernel, describe_kernels(program));
-  return text;
+Ir run_pass(const std::string& name, const Ir& ir, const Target& target) {
+  for (const auto& row : graph_passes())
+    if (row.name == name) return run_row(row, ir, target);
+  for (const auto& row : loop_passes())
+    if (row.name == name) return run_row(row, ir, target);
+  if (name != kLowerName) fail_unknown_pass(name);
+  if (const auto* graph = std::get_if<Graph>(&ir)) return lower(*graph, target);
+  fail("pass '{}' takes a graph, not loops", name);
+}
+
+void verify_ir(const Ir& ir, std::string_view stage) {
+  std::visit([&](const auto& level) { verify(level, stage); }, ir);
 }
 
 }  // namespace
 
 std::vector<PassInfo> list_passes() {
   std::vector<PassInfo> all;
-  for (const auto& pass : graph_passes())
-    all.push_back({"graph", std::string(pass.name), std::string(pass.description)});
-  all.push_back({"loop", std::string(kLowerName), std::string(kLowerDescription)});
-  for (const auto& pass : loop_passes())
-    all.push_back({"loop", std::string(pass.name), std::string(pass.description)});
+  const auto add = [&](const char* level, const auto& row) {
+    all.push_back(
+        {level, std::string(row.name), std::string(row.description), row.required, row.preserves});
+  };
+  for (const auto& pass : graph_passes()) add("graph", pass);
+  all.push_back({"loop", std::string(kLowerName), std::string(kLowerDescription), true});
+  for (const auto& pass : loop_passes()) add("loop", pass);
   return all;
 }
 
-std::vector<std::string> list_stages() {
-  std::vector<std::string> stages{"graph"};
-  for (const PassInfo& pass : list_passes()) stages.push_back(pass.name);
-  for (const char* name : {"loops", "llvm", "assembly"}) stages.emplace_back(name);
-  return stages;
+std::string print(const Ir& ir) {
+  return std::visit([](const auto& level) { return print(level); }, ir);
+}
+
+Ir run_pipeline(const Graph& graph, const CompileOptions& options, const Observer& observe) {
+  check_skips(options);
+  Ir ir = graph;
+  if (observe && !observe("graph", ir, {})) return ir;
+  for (const PassInfo& pass : list_passes()) {
+    const auto start = Clock::now();
+    if (std::ranges::find(options.skip, pass.name) == options.skip.end())
+      ir = run_pass(pass.name, ir, options.target);
+    const auto time = Clock::now() - start;
+    if (options.verify_each) verify_ir(ir, pass.name);
+    if (observe && !observe(pass.name, ir, time)) return ir;
+  }
+  return ir;
+}
+
+Ir run_passes(Ir ir, std::span<const std::string> names, const Target& target) {
+  for (const std::string& name : names) {
+    ir = run_pass(name, ir, target);
+    verify_ir(ir, name);
+  }
+  return ir;
+}
+
+Ir ir_at(const Graph& graph, const std::string& stage, const CompileOptions& options) {
+  bool found = stage == "loops";
+  Ir ir = run_pipeline(graph, options, [&](std::string_view name, const Ir&, auto) {
+    const bool here = name == stage;
+    found |= here;
+    return !here;
+  });
+  if (!found) fail("there is neither a graph nor a program at stage '{}'", stage);
+  return ir;
 }
 
 Executable compile(const Graph& graph, const CompileOptions& options) {
-  check_skips(options);
-  const auto start = std::chrono::steady_clock::now();
-  auto program = run_passes(graph, options, [](std::string_view, const auto&) { return true; });
+  const auto start = Clock::now();
+  check_runs_here(options.target);
+  auto program = std::get<Program>(run_pipeline(graph, options));
   const int threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-  Jit jit(*program, options.target, threads);
+  Jit jit(program, options.target, threads);
   if (std::getenv("CNNC_PERF_MAP")) write_perf_map(jit.symbols());
-  return make_executable(std::move(*program), std::move(jit),
-                         std::chrono::steady_clock::now() - start);
-}
-
-std::variant<Graph, Program> ir_at(const Graph& graph, const std::string& stage,
-                                   const CompileOptions& options) {
-  check_skips(options);
-  std::optional<std::variant<Graph, Program>> found;
-  auto program = run_passes(graph, options, [&](std::string_view name, const auto& ir) {
-    if (name == stage) found = ir;
-    return !found;
-  });
-  if (found) return std::move(*found);
-  if (stage != "loops") fail("there is neither a graph nor a program at stage '{}'", stage);
-  return std::move(*program);
-}
-
-std::string emit(const Graph& graph, const std::string& stage, const std::string& kernel,
-                 const CompileOptions& options) {
-  check_skips(options);
-  const auto stages = list_stages();
-  if (std::find(stages.begin(), stages.end(), stage) == stages.end()) {
-    const std::string near = closest(stage, stages);
-    fail("unknown stage '{}'; {}", stage,
-         near.empty() ? fmt::format("there are model, {}", fmt::join(stages, ", "))
-                      : fmt::format("did you mean '{}'?", near));
-  }
-  std::string text;
-  const auto program = run_passes(graph, options, [&](std::string_view name, const auto& ir) {
-    if (name != stage) return true;
-    if constexpr (std::is_same_v<std::decay_t<decltype(ir)>, Graph>) {
-      if (!kernel.empty())
-        fail("stage '{}' has no kernels; --kernel goes with a stage from lower on", stage);
-      text = print(ir);
-    } else {
-      text = program_text(ir, kernel);
-    }
-    return false;
-  });
-  if (!program) return text;
-  if (stage == "loops") return program_text(*program, kernel);
-  if (!kernel.empty()) program_text(*program, kernel);  // complains of an unknown name
-  return stage == "llvm" ? llvm_text(*program, kernel, options.target)
-                         : assembly_text(*program, kernel, options.target);
+  return make_executable(std::move(program), std::move(jit), Clock::now() - start);
 }
 
 }  // namespace cnnc

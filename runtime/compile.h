@@ -4,8 +4,9 @@
 
 #include <chrono>
 #include <functional>
-#include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -13,39 +14,50 @@
 #include "ir/graph.h"
 #include "ir/loop.h"
 #include "ir/target.h"
+#include "passes/table.h"
 #include "runtime/executable.h"
 
 namespace cnnc {
 
 struct CompileOptions {
-  Target target;                  // host_target() for this machine
-  std::vector<std::string> skip;  // names of passes left out
-  bool verify_each = false;       // run the verifier after every pass
+  Target target;                       // host_target() for this machine
+  std::vector<std::string> skip = {};  // names of passes left out
+  bool verify_each = false;            // run the verifier after every pass
 };
 
-/// One row for --list-passes: "graph" or "loop" level, name, description, in the order in which
-/// they run.
+/// One row for --list-passes: "graph" or "loop" level of the result, name, description, in the
+/// order in which they run.
 struct PassInfo {
   std::string level, name, description;
+  bool required = false;  // cannot be skipped
+  Preserves preserves = Preserves::bits;
 };
 std::vector<PassInfo> list_passes();
-/// The stages that emit() knows: model is the front end's; `graph`, every pass by name, `loops`,
-/// `llvm`, `assembly`.
-std::vector<std::string> list_stages();
+
+/// Either level of IR.
+using Ir = std::variant<Graph, Program>;
+std::string print(const Ir& ir);
+
+/// Sees the IR at every stage: first `graph`, as given, then after each pass, also one that was
+/// skipped, with the time that the pass took. What returns false ends the pipeline there.
+using Observer =
+    std::function<bool(std::string_view stage, const Ir& ir, std::chrono::duration<double> time)>;
+
+/// `graph` after all passes, or what it was when `observe` ended it. Throws Error for a pass in
+/// `skip` that is unknown or required.
+Ir run_pipeline(const Graph& graph, const CompileOptions& options, const Observer& observe = {});
+
+/// `ir` after the passes of these names, in this order, whatever the order of the table; the result
+/// of each is verified. Throws Error for an unknown name, and for a pass of the other level.
+Ir run_passes(Ir ir, std::span<const std::string> names, const Target& target);
+
+/// The graph, or from `lower` on the program, at a stage: `graph`, a pass's name, `loops` (the
+/// last). Throws Error for an unknown stage.
+Ir ir_at(const Graph& graph, const std::string& stage, const CompileOptions& options);
 
 /// The machine code of `graph` (a forward graph: passes differentiate it where it has an
-/// optimizer), ready to run, all memory zero. Throws Error for an unknown pass in `skip`.
+/// optimizer), ready to run, all memory zero. Throws Error as run_pipeline does, and where this
+/// machine cannot run code for the target.
 Executable compile(const Graph& graph, const CompileOptions& options);
-
-/// The graph, or from `lower` on the program, at a stage as emit() knows them, but for those below
-/// `loops`. Throws Error for an unknown stage.
-std::variant<Graph, Program> ir_at(const Graph& graph, const std::string& stage,
-                                   const CompileOptions& options);
-
-/// The text of `graph` at a stage: `graph` as given, a pass's name: after it, `loops` after the
-/// last loop pass, `llvm`, `assembly`. `kernel` (not empty) limits loop-level and lower text to
-/// that kernel. Throws Error for an unknown stage or kernel, with what there is.
-std::string emit(const Graph& graph, const std::string& stage, const std::string& kernel,
-                 const CompileOptions& options);
 
 }  // namespace cnnc

@@ -21,7 +21,11 @@ Examples
   cnnc examples/mnist.model --show-data first.png        the first ten images with their labels
   cnnc examples/mnist.model --emit graph                 the network as a graph
   cnnc examples/mnist.model --emit loops --for infer     the loops that run it
-  cnnc examples/mnist.model --emit assembly --kernel NAME
+  cnnc examples/mnist.model --emit assembly --kernel NAME --target x86-64-v4
+  cnnc examples/mnist.model --diff fuse                  what a pass changes
+  cnnc examples/mnist.model --time-passes
+  cnnc examples/mnist.model --emit fuse --batch 2 -o net.loops
+  cnnc net.loops --run tile --run vectorize --interpret  passes one by one, run by the interpreter
 
 Data are looked for in --data, else $CNNC_DATA, else ./data, ~/.local/share/cnnc and
 /usr/share/datasets; a model with `data = mnist` reads the folder mnist/ there.

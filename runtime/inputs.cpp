@@ -19,14 +19,49 @@ namespace {
                                 : fmt::format("unknown {} {}; did you mean {}?", what, word, near));
 }
 
+SourceText read_text(const std::filesystem::path& path, std::int64_t limit) {
+  const auto bytes = read_file(path, limit);
+  return {.name = path.string(),
+          .text = std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size())};
+}
+
 }  // namespace
 
 Model read_model(const std::filesystem::path& path, const Language& language) {
-  const auto bytes = read_file(path, kMaxModelFile);
-  return parse_model(
-      {.name = path.string(),
-       .text = std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size())},
-      language);
+  if (const auto level = ir_level(path))
+    fail(
+        "{}: holds {}, not a model; it goes with --emit, --run, --interpret, --diff and "
+        "--time-passes",
+        path.string(), *level);
+  return parse_model(read_text(path, kMaxModelFile), language);
+}
+
+std::optional<std::string> ir_level(const std::filesystem::path& path) {
+  if (path.extension() == ".graph") return "a graph";
+  if (path.extension() == ".loops") return "loops";
+  return std::nullopt;
+}
+
+Ir read_ir(const Options& options) {
+  if (const auto level = ir_level(options.model)) {
+    const char* flag = options.mode                      ? "--for"
+                       : options.batch                   ? "--batch"
+                       : options.real == ScalarType::f64 ? "--precision"
+                                                         : nullptr;
+    if (flag)
+      throw UsageError(
+          fmt::format("{} means nothing to {}, which has its own", flag, options.model));
+    const SourceText text = read_text(options.model, kMaxIrFile);
+    if (*level == "loops") return parse_program(text);
+    return parse_graph(text, OpTable::standard());
+  }
+  const Language language = Language::standard();
+  const Model model = read_model(options.model, language);
+  const Mode mode = options.mode.value_or(model.train ? Mode::train : Mode::infer);
+  if (mode == Mode::train && !model.train)
+    fail("{}: has no train section: take --for infer", options.model);
+  const std::int64_t batch = options.batch.value_or(model.train ? model.train->batch : 1);
+  return build_graph(model, language, mode, batch, options.real).graph;
 }
 
 Target choose_target(const Options& options, bool runs_here) {
@@ -37,19 +72,20 @@ Target choose_target(const Options& options, bool runs_here) {
                                               "x86-64-v4"};
     unknown("target", options.target, names);
   }
-  const Target host = host_target();
-  if (runs_here && (target->vector_bytes > host.vector_bytes || (target->fma && !host.fma))) {
-    fail("this machine cannot run code for {}", target->name);
-  }
+  if (runs_here) check_runs_here(*target);
   return *target;
 }
 
 void check_passes(const Options& options) {
   std::vector<std::string> names;
   for (const auto& pass : list_passes()) names.push_back(pass.name);
-  for (const auto& pass : options.skip) {
+  const auto check = [&](const std::string& pass) {
     if (std::ranges::find(names, pass) == names.end()) unknown("pass", pass, names);
-  }
+  };
+  for (const auto& pass : options.skip) check(pass);
+  for (const auto& pass : options.passes) check(pass);
+  if (!options.diff.empty()) check(options.diff);
+  if (!options.stop_after.empty()) check(options.stop_after);
 }
 
 SessionOptions session_options(const Options& options) {

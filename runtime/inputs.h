@@ -6,6 +6,7 @@
 
 #include "frontend/model.h"
 #include "ir/target.h"
+#include "runtime/compile.h"
 #include "runtime/dataset.h"
 #include "runtime/options.h"
 #include "runtime/session.h"
@@ -15,12 +16,21 @@ namespace cnnc {
 /// A model text longer than this is no model.
 inline constexpr std::int64_t kMaxModelFile = std::int64_t{1} << 20;
 
+/// The text of a graph or a program longer than this is none of ours.
+inline constexpr std::int64_t kMaxIrFile = std::int64_t{1} << 28;
+
 Model read_model(const std::filesystem::path& path, const Language& language);
+
+/// What the file at `path` holds by its name: FILE.graph or FILE.loops; nothing: a model.
+std::optional<std::string> ir_level(const std::filesystem::path& path);
+/// The IR in FILE.graph or FILE.loops, or the graph of a model (--for, --batch, --precision).
+/// Throws UsageError where one of those flags is given for a text of an IR.
+Ir read_ir(const Options& options);
 
 /// --target; throws UsageError for an unknown one, and Error where code for it is to run here but
 /// this machine cannot.
 Target choose_target(const Options& options, bool runs_here);
-/// --skip; throws UsageError for a pass that does not exist.
+/// --skip, --run, --diff, --stop-after; throws UsageError for a pass that does not exist.
 void check_passes(const Options& options);
 SessionOptions session_options(const Options& options);
 

@@ -9,94 +9,10 @@
 #include <string_view>
 
 #include "runtime/help_text.h"
+#include "runtime/option_rules.h"
 
 namespace cnnc {
 namespace {
-
-struct CommandName {
-  Command command;
-  std::string_view flag;
-};
-constexpr CommandName kCommands[] = {
-    {Command::train, "--train"},
-    {Command::evaluate, "--eval"},
-    {Command::predict, "--predict"},
-    {Command::show_data, "--show-data"},
-    {Command::emit, "--emit"},
-    {Command::list_ops, "--list-ops"},
-    {Command::list_layers, "--list-layers"},
-    {Command::list_passes, "--list-passes"},
-};
-
-struct Applicability {
-  std::string_view flag;
-  std::vector<Command> commands;
-};
-
-/// Which flags mean something to which commands: everything else is a contradiction, and said so.
-const std::vector<Applicability>& applicability() {
-  using enum Command;
-  static const std::vector<Applicability> table = {
-      {"--epochs", {train}},
-      {"--steps", {train}},
-      {"--lr", {train}},
-      {"--seed", {train}},
-      {"--no-shuffle", {train}},
-      {"--init", {train}},
-      {"--metrics", {train}},
-      {"--batch", {train, emit}},
-      {"--threads", {train, evaluate, predict}},
-      {"--precision", {train, evaluate, predict, emit}},
-      {"--target", {train, evaluate, predict, emit}},
-      {"--skip", {train, evaluate, predict, emit}},
-      {"--weights", {evaluate, predict}},
-      {"--data", {train, evaluate, predict, show_data}},
-      {"--output", {train, emit}},
-      {"--for", {emit}},
-      {"--kernel", {emit}},
-  };
-  return table;
-}
-
-std::string_view flag_of(Command command) {
-  for (const auto& row : kCommands) {
-    if (row.command == command) return row.flag;
-  }
-  return "MODEL alone";
-}
-
-bool given(const CLI::App& app, std::string_view flag) {
-  return app.get_option(std::string(flag))->count() > 0;
-}
-
-Command choose_command(const CLI::App& app) {
-  Command chosen = Command::summary;
-  for (const auto& row : kCommands) {
-    if (!given(app, row.flag)) continue;
-    if (chosen != Command::summary) {
-      throw UsageError(fmt::format("{} and {} contradict each other: give one of them",
-                                   flag_of(chosen), row.flag));
-    }
-    chosen = row.command;
-  }
-  return chosen;
-}
-
-void check_applicability(const CLI::App& app, Command command) {
-  for (const auto& row : applicability()) {
-    if (!given(app, row.flag) || std::ranges::find(row.commands, command) != row.commands.end())
-      continue;
-    std::string fits;
-    for (const Command other : row.commands) {
-      fits += fmt::format("{}{}", fits.empty() ? "" : " or ", flag_of(other));
-    }
-    const std::string_view shown = row.flag == "--output" ? "-o" : row.flag;
-    throw UsageError(
-        command == Command::summary
-            ? fmt::format("{} needs {}", shown, fits)
-            : fmt::format("{} needs {}; it means nothing to {}", shown, fits, flag_of(command)));
-  }
-}
 
 /// `count` is what a flag counts; CLI11's own texts for numbers do not say the range.
 CLI::Validator in_range(double low, double high) {
@@ -121,13 +37,17 @@ CLI::Validator one_of(std::vector<std::string> words) {
 }
 
 struct Flags {
-  bool train = false, evaluate = false, list_ops = false, list_layers = false, list_passes = false,
-       no_shuffle = false;
+  bool train = false, evaluate = false, interpret = false, time_passes = false, list_ops = false,
+       list_layers = false, list_passes = false, no_shuffle = false;
   std::string precision = "f32", mode;
 };
 
 void add_commands(CLI::App& app, Options& options, Flags& flags) {
-  app.add_option("MODEL", options.model, "a model file; alone: its table of layers")->group("");
+  app.add_option(
+         "MODEL", options.model,
+         "a model file (for the compiler's commands also FILE.graph or FILE.loops); alone: its "
+         "table of layers")
+      ->group("");
   const std::string group = "What to do with MODEL (nothing: show its table of layers)";
   app.add_flag("--train", flags.train, "train it and write its weights")->group(group);
   app.add_flag("--eval", flags.evaluate, "accuracy on the test set")->group(group);
@@ -137,10 +57,6 @@ void add_commands(CLI::App& app, Options& options, Flags& flags) {
       ->group(group);
   app.add_option("--show-data", options.picture, "draw the first ten images with their labels")
       ->type_name("FILE.png")
-      ->group(group);
-  app.add_option("--emit", options.stage,
-                 "text of a stage: model, graph, a pass by name, loops, llvm, assembly")
-      ->type_name("STAGE")
       ->group(group);
 }
 
@@ -163,7 +79,8 @@ void add_training_flags(CLI::App& app, Options& options, Flags& flags) {
       ->type_name("X")
       ->check(in_range(0, 1e30))
       ->group(group);
-  app.add_option("--seed", options.seed, "of initial weights, shuffling and dropout (default 1)")
+  app.add_option("--seed", options.seed,
+                 "of initial weights, shuffling, dropout and --interpret (default 1)")
       ->type_name("N")
       ->check(in_range(0, 9007199254740992.0))
       ->group(group);
@@ -187,7 +104,7 @@ void add_general_flags(CLI::App& app, Options& options, Flags& flags) {
       ->type_name("FILE")
       ->group(group);
   app.add_option("-o,--output", options.output,
-                 "weights of --train (default as above), text of --emit")
+                 "weights of --train (default as above), results of --interpret; texts")
       ->type_name("FILE")
       ->group(group);
   app.add_option("--threads", options.threads, "default: all usable cores")
@@ -198,29 +115,49 @@ void add_general_flags(CLI::App& app, Options& options, Flags& flags) {
       ->type_name("TYPE")
       ->check(one_of({"f32", "f64"}))
       ->group(group);
+}
 
-  const std::string compiler = "The compiler";
-  app.add_option("--for", flags.mode,
-                 "which program to emit (default: train where the model says how)")
-      ->type_name("train|infer")
-      ->check(one_of({"train", "infer"}))
-      ->group(compiler);
-  app.add_option("--kernel", options.kernel, "emit this kernel only")
-      ->type_name("NAME")
-      ->group(compiler);
-  app.add_option("--target", options.target,
-                 "native (default), x86-64, x86-64-v2, x86-64-v3, x86-64-v4")
-      ->type_name("NAME")
-      ->group(compiler);
-  app.add_option("--skip", options.skip, "leave this pass out (repeatable)")
+/// A flag that may be given several times, a name each time.
+void add_repeatable(CLI::App& app, const std::string& flag, std::vector<std::string>& names,
+                    const std::string& description, const std::string& group) {
+  app.add_option(flag, names, description)
       ->type_name("PASS")
       ->expected(1)
       ->take_all()
-      ->group(compiler);
-  app.add_flag("--list-ops", flags.list_ops, "ops of the graph IR")->group(compiler);
-  app.add_flag("--list-layers", flags.list_layers, "what the model language offers")
-      ->group(compiler);
-  app.add_flag("--list-passes", flags.list_passes, "passes in their order")->group(compiler);
+      ->group(group);
+}
+
+void add_compiler_flags(CLI::App& app, Options& options, Flags& flags) {
+  const std::string group = "The compiler, of MODEL, FILE.graph or FILE.loops";
+  const auto text = [&](const char* flag, std::string& value, const char* description,
+                        const char* type) {
+    app.add_option(flag, value, description)->type_name(type)->group(group);
+  };
+  text("--emit", options.stage,
+       "text of a stage: model, graph, a pass by name, loops, llvm, assembly", "STAGE");
+  text("--stop-after", options.stop_after, "text after this pass; with --time-passes: the last one",
+       "PASS");
+  text("--diff", options.diff, "what this pass changes, line by line", "PASS");
+  add_repeatable(app, "--run", options.passes,
+                 "run this pass alone and print the result (repeatable)", group);
+  app.add_flag("--interpret", flags.interpret,
+               "run it (after the passes of --run) statement by statement, print its results")
+      ->group(group);
+  text("--inputs", options.inputs, "of --interpret; random where not given (--seed)",
+       "FILE.safetensors");
+  app.add_flag("--time-passes", flags.time_passes, "how long each pass takes, and LLVM")
+      ->group(group);
+  add_repeatable(app, "--skip", options.skip, "leave this pass out (repeatable)", group);
+  app.add_option("--for", flags.mode, "which program (default: train where the model says how)")
+      ->type_name("train|infer")
+      ->check(one_of({"train", "infer"}))
+      ->group(group);
+  text("--kernel", options.kernel, "this kernel only", "NAME");
+  text("--target", options.target, "native (default), x86-64, x86-64-v2, x86-64-v3, x86-64-v4",
+       "NAME");
+  app.add_flag("--list-ops", flags.list_ops, "ops of the graph IR")->group(group);
+  app.add_flag("--list-layers", flags.list_layers, "what the model language offers")->group(group);
+  app.add_flag("--list-passes", flags.list_passes, "passes in their order")->group(group);
 }
 
 void check(const CLI::App& app, Options& options, const Flags& flags) {
@@ -234,6 +171,8 @@ void check(const CLI::App& app, Options& options, const Flags& flags) {
   if (!needs_model && !options.model.empty()) {
     throw UsageError(fmt::format("{} takes no model", flag_of(options.command)));
   }
+  if (!options.stop_after.empty() && !options.stage.empty())
+    throw UsageError("--emit and --stop-after contradict each other: give one of them");
   if (options.learning_rate && *options.learning_rate <= 0)
     throw UsageError("--lr must be greater than zero");
   options.real = *parse_scalar_type(flags.precision);
@@ -244,7 +183,8 @@ void check(const CLI::App& app, Options& options, const Flags& flags) {
 struct HelpFormatter : CLI::Formatter {
   HelpFormatter() { column_width(32); }
   std::string make_usage(const CLI::App*, std::string) const override {
-    return "Usage: cnnc MODEL [--train | --eval | --predict ... | --show-data FILE | --emit STAGE] "
+    return "Usage: cnnc MODEL [--train | --eval | --predict ... | --show-data FILE | --emit STAGE "
+           "| ...] "
            "[options]\n";
   }
 };
@@ -266,6 +206,7 @@ std::variant<Options, std::string> parse_options(int argc, const char* const* ar
   add_commands(app, options, flags);
   add_training_flags(app, options, flags);
   add_general_flags(app, options, flags);
+  add_compiler_flags(app, options, flags);
   app.set_help_flag("-h,--help", "this text")->group("Everywhere");
   app.set_version_flag("--version", fmt::format("cnnc {}", CNNC_VERSION), "the version")
       ->group("Everywhere");

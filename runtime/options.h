@@ -20,6 +20,10 @@ enum class Command : std::uint8_t {
   predict,
   show_data,
   emit,
+  run_passes,
+  interpret,
+  diff,
+  time_passes,
   list_ops,
   list_layers,
   list_passes,
@@ -27,19 +31,23 @@ enum class Command : std::uint8_t {
 
 struct Options {
   Command command = Command::summary;
-  std::string model;    // path
+  std::string model;    // path; for the compiler's commands also FILE.graph or FILE.loops
   std::string data;     // folder; empty: the usual places
   std::string weights;  // read by --eval and --predict; empty: the model's stem + .safetensors
-  std::string output;   // -o; empty: as above for --train, standard output for --emit
+  std::string output;   // -o; empty: as above for --train, standard output for texts
   std::string init;     // weights to start training from
   std::string metrics;  // JSON lines
   std::vector<std::string> predictions;  // PNG files or indices of test images
   std::string picture;                   // of --show-data
   std::string stage;                     // of --emit
   std::string kernel;
-  std::string target;             // empty: this machine
-  std::vector<std::string> skip;  // passes left out
-  std::optional<Mode> mode;       // --for
+  std::string stop_after;           // the last pass of --emit's or --time-passes's
+  std::string diff;                 // the pass of --diff
+  std::vector<std::string> passes;  // of --run
+  std::string inputs;               // tensors of --interpret
+  std::string target;               // empty: this machine
+  std::vector<std::string> skip;    // passes left out
+  std::optional<Mode> mode;         // --for
   std::optional<std::int64_t> epochs, steps, batch;
   std::optional<double> learning_rate;
   std::int64_t seed = 1;

@@ -27,6 +27,8 @@ class WrongUsage : public ::testing::TestWithParam<Usage> {};
 TEST_P(WrongUsage, exits_with_2_and_one_line) {
   const TempFolder folder;
   write_tiny(folder.path());
+  write_text(folder / "some.graph", "graph some batch=2 {\n  return\n}\n");
+  write_text(folder / "some.loops", "program some {\n}\n");
   const Outcome outcome = run_tool(folder.path(), GetParam().arguments);
   EXPECT_EQ(outcome.code, 2) << outcome;
   EXPECT_THAT(outcome.out, IsEmpty());
@@ -46,6 +48,40 @@ INSTANTIATE_TEST_SUITE_P(
         Usage{"train_and_emit", {"tiny.model", "--train", "--emit", "graph"}, "contradict"},
         Usage{"epochs_alone", {"tiny.model", "--epochs", "3"}, "--epochs needs --train"},
         Usage{"kernel_alone", {"tiny.model", "--kernel", "x"}, "--kernel needs --emit"},
+        Usage{"stop_after_no_pass",
+              {"tiny.model", "--stop-after", "fuze"},
+              "unknown pass fuze; did you mean fuse?"},
+        Usage{"stop_after_a_stage", {"tiny.model", "--stop-after", "loops"}, "unknown pass loops"},
+        Usage{"stop_after_and_emit",
+              {"tiny.model", "--stop-after", "fuse", "--emit", "graph"},
+              "contradict"},
+        Usage{"stop_after_train",
+              {"tiny.model", "--train", "--stop-after", "fuse"},
+              "--stop-after needs --emit or --time-passes"},
+        Usage{"diff_no_pass", {"tiny.model", "--diff", "nonsense"}, "unknown pass nonsense"},
+        Usage{"run_no_pass", {"tiny.model", "--run", "lover"}, "did you mean lower?"},
+        Usage{"run_and_emit", {"tiny.model", "--run", "simplify", "--emit", "graph"}, "contradict"},
+        Usage{
+            "run_and_skip", {"tiny.model", "--run", "simplify", "--skip", "fuse"}, "--skip needs"},
+        Usage{"interpret_and_diff", {"tiny.model", "--interpret", "--diff", "fuse"}, "contradict"},
+        Usage{"inputs_alone",
+              {"tiny.model", "--emit", "graph", "--inputs", "x"},
+              "--inputs needs --interpret"},
+        Usage{"seed_of_emit", {"tiny.model", "--emit", "graph", "--seed", "2"}, "--seed needs"},
+        Usage{"time_passes_of_loops", {"some.loops", "--time-passes"}, "a model or a graph"},
+        Usage{"batch_of_graph",
+              {"some.graph", "--interpret", "--batch", "4"},
+              "--batch means nothing to some.graph"},
+        Usage{"mode_of_loops",
+              {"some.loops", "--interpret", "--for", "infer"},
+              "--for means nothing to some.loops"},
+        Usage{"precision_of_graph",
+              {"some.graph", "--emit", "loops", "--precision", "f64"},
+              "--precision means nothing"},
+        Usage{"model_of_graph", {"some.graph", "--emit", "model"}, "--emit model means nothing"},
+        Usage{"run_target",
+              {"some.loops", "--run", "tile", "--target", "x86-64-v5"},
+              "unknown target x86-64-v5"},
         Usage{"weights_to_train",
               {"tiny.model", "--train", "--weights", "w"},
               "--weights needs --eval or --predict"},
@@ -74,13 +110,40 @@ TEST(Tool, help_names_every_flag_and_shows_examples) {
   const TempFolder folder;
   const Outcome outcome = run_tool(folder.path(), {"--help"});
   EXPECT_EQ(outcome.code, 0);
-  for (const char* flag :
-       {"--train",     "--epochs",      "--steps",       "--batch",      "--lr",
-        "--seed",      "--threads",     "--precision",   "--no-shuffle", "--init",
-        "-o",          "--metrics",     "--eval",        "--weights",    "--predict",
-        "--show-data", "--emit",        "--for",         "--kernel",     "--version",
-        "--list-ops",  "--list-layers", "--list-passes", "--data",       "Examples",
-        "Exit codes"}) {
+  for (const char* flag : {"--train",
+                           "--epochs",
+                           "--steps",
+                           "--batch",
+                           "--lr",
+                           "--seed",
+                           "--threads",
+                           "--precision",
+                           "--no-shuffle",
+                           "--init",
+                           "-o",
+                           "--metrics",
+                           "--eval",
+                           "--weights",
+                           "--predict",
+                           "--show-data",
+                           "--emit",
+                           "--for",
+                           "--kernel",
+                           "--version",
+                           "--skip",
+                           "--stop-after",
+                           "--time-passes",
+                           "--diff",
+                           "--run",
+                           "--interpret",
+                           "--inputs",
+                           "--target",
+                           "--list-ops",
+                           "--list-layers",
+                           "--list-passes",
+                           "--data",
+                           "Examples",
+                           "Exit codes"}) {
     EXPECT_THAT(outcome.out, HasSubstr(flag));
   }
 }

@@ -7,6 +7,7 @@
 
 #include "ir/graph.h"
 #include "runtime/compile.h"
+#include "runtime/inspect.h"
 #include "runtime/threads.h"
 
 namespace cnnc {

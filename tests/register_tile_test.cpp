@@ -10,6 +10,7 @@
 #include "frontend/model.h"
 #include "ir/graph.h"
 #include "runtime/compile.h"
+#include "runtime/inspect.h"
 
 namespace cnnc {
 namespace {

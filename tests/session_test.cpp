@@ -6,7 +6,7 @@
 
 #include <numeric>
 
-#include "runtime/compile.h"
+#include "runtime/inspect.h"
 #include "runtime/evaluation.h"
 #include "runtime/prediction.h"
 #include "runtime/training.h"

@@ -1,0 +1,169 @@
+#include "runtime/inspect.h"
+
+#include <algorithm>
+#include <numeric>
+#include <thread>
+
+#include "codegen/jit.h"
+#include "runtime/line_diff.h"
+
+namespace cnnc {
+
+namespace {
+
+constexpr std::int64_t kMostCopies = std::int64_t{1} << 16;
+
+std::string describe_kernels(const Program& program) {
+  std::string names;
+  for (const Kernel& kernel : program.kernels)
+    names += fmt::format("{}{}", names.empty() ? "" : ", ", kernel.name);
+  return names;
+}
+
+void check_stage(const std::string& stage) {
+  const auto stages = list_stages();
+  if (std::ranges::find(stages, stage) != stages.end()) return;
+  const std::string near = closest(stage, stages);
+  fail("unknown stage '{}'; {}", stage,
+       near.empty() ? fmt::format("there are model, {}", fmt::join(stages, ", "))
+                    : fmt::format("did you mean '{}'?", near));
+}
+
+/// LLVM takes any number of lanes and of copies of an unrolled body, and any time for them. Blocks
+/// of a text nest to a limit.
+void check_size(const Kernel& kernel, const Block& block, std::int64_t copies) {
+  for (const Stmt& stmt : block) {
+    if (const auto* branch = stmt.as<If>()) {
+      check_size(kernel, branch->then_body, copies);
+      check_size(kernel, branch->else_body, copies);
+    }
+    const auto* loop = stmt.as<For>();
+    if (!loop) continue;
+    const bool multiplies = loop->kind == LoopKind::vector || loop->kind == LoopKind::unroll;
+    const std::int64_t extent = multiplies ? constant_extent(*loop).value_or(1) : 1;
+    if (extent > kMostCopies / copies)
+      fail("kernel {}: vector and unrolled loops make more than {} copies of a statement",
+           kernel.name, kMostCopies);
+    check_size(kernel, loop->body, std::max<std::int64_t>(copies * extent, 1));
+  }
+}
+
+std::string emit_program(const Program& program, const std::string& stage,
+                         const std::string& kernel, const Target& target) {
+  const std::string loops = text_of(program, kernel, stage);  // complains of an unknown kernel
+  if (stage == "loops") return loops;
+  for (const Kernel& each : program.kernels) check_size(each, each.body, 1);
+  return stage == "llvm" ? llvm_text(program, kernel, target)
+                         : assembly_text(program, kernel, target);
+}
+
+double total(const std::vector<double>& seconds) {
+  return std::accumulate(seconds.begin(), seconds.end(), 0.0);
+}
+
+}  // namespace
+
+std::vector<std::string> list_stages() {
+  std::vector<std::string> stages{"graph"};
+  for (const PassInfo& pass : list_passes()) stages.push_back(pass.name);
+  for (const char* name : {"loops", "llvm", "assembly"}) stages.emplace_back(name);
+  return stages;
+}
+
+std::string text_of(const Ir& ir, const std::string& kernel, std::string_view stage) {
+  if (kernel.empty()) return print(ir);
+  const auto* program = std::get_if<Program>(&ir);
+  if (!program) fail("stage '{}' has no kernels; --kernel goes with a stage from lower on", stage);
+  std::string text;
+  for (const Kernel& each : program->kernels)
+    if (each.name == kernel) text += print(*program, each);
+  if (text.empty())
+    fail("no kernel is called '{}' at this stage; there are {}", kernel,
+         describe_kernels(*program));
+  return text;
+}
+
+std::string emit(const Ir& ir, const std::string& stage, const std::string& kernel,
+                 const CompileOptions& options) {
+  check_stage(stage);
+  if (const auto* program = std::get_if<Program>(&ir)) {
+    if (stage != "loops" && stage != "llvm" && stage != "assembly")
+      fail(
+          "stage '{}' is not ahead of loops; there are loops, llvm, assembly (to run a pass on "
+          "them: --run)",
+          stage);
+    return emit_program(*program, stage, kernel, options.target);
+  }
+  std::optional<std::string> text;
+  const Ir last =
+      run_pipeline(std::get<Graph>(ir), options, [&](std::string_view name, const Ir& at, auto) {
+        if (name == stage) text = text_of(at, kernel, stage);
+        return !text;
+      });
+  return text ? *text : emit_program(std::get<Program>(last), stage, kernel, options.target);
+}
+
+std::string diff_pass(const Ir& ir, const std::string& pass, const std::string& kernel,
+                      const CompileOptions& options) {
+  std::string before, after;
+  const bool lowers = pass == kLowerName;  // then a kernel's name means something after it only
+  if (std::holds_alternative<Program>(ir)) {
+    before = text_of(ir, kernel, pass);
+    after = text_of(run_passes(ir, std::vector{pass}, options.target), kernel, pass);
+  } else {
+    Ir previous;
+    bool found = false;
+    run_pipeline(std::get<Graph>(ir), options, [&](std::string_view name, const Ir& at, auto) {
+      found = name == pass;
+      if (found) {
+        before = lowers ? print(previous) : text_of(previous, kernel, pass);
+        after = text_of(at, kernel, pass);
+      }
+      previous = at;
+      return !found;
+    });
+    if (!found) run_passes(ir, std::vector{pass}, options.target);  // complains
+  }
+  const std::string text = line_diff(before, after, "before " + pass, "after " + pass);
+  return text.empty() ? fmt::format("{} changes nothing\n", pass) : text;
+}
+
+std::string time_passes(const Graph& graph, const std::string& last,
+                        const CompileOptions& options) {
+  struct Row {
+    std::string name;
+    double seconds;
+  };
+  std::vector<Row> rows, kernels;
+  const Ir ir = run_pipeline(graph, options, [&](std::string_view name, const Ir&, auto time) {
+    if (name != "graph") rows.push_back({std::string(name), time.count()});
+    return name != last;
+  });
+  if (last.empty()) {
+    const auto& program = std::get<Program>(ir);
+    const int threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+    const auto start = std::chrono::steady_clock::now();
+    const auto objects = compile_kernels(program, options.target, threads);
+    const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - start;
+    for (std::size_t i = 0; i < objects.size(); ++i)
+      kernels.push_back({program.kernels[i].name, objects[i].time.count()});
+    rows.push_back({fmt::format("LLVM ({} threads)", threads), wall.count()});
+  }
+  std::vector<double> seconds;
+  for (const Row& row : rows) seconds.push_back(row.seconds);
+  const auto line = [](std::string_view name, double s, double all) {
+    return fmt::format("{:<44} {:>9.2f} {:>6.1f} %\n", name, 1e3 * s, all > 0 ? 100 * s / all : 0);
+  };
+  std::string text = fmt::format("{:<44} {:>9} {:>8}\n", "pass", "ms", "share");
+  for (const Row& row : rows) text += line(row.name, row.seconds, total(seconds));
+  text += line("total", total(seconds), total(seconds));
+  if (kernels.empty()) return text;
+  seconds.clear();
+  for (const Row& row : kernels) seconds.push_back(row.seconds);
+  std::ranges::stable_sort(kernels, std::greater{}, &Row::seconds);
+  text += fmt::format("\n{:<44} {:>9} {:>8}\n", "LLVM, by kernel", "ms", "share");
+  for (const Row& row : kernels) text += line(row.name, row.seconds, total(seconds));
+  return text;
+}
+
+}  // namespace cnnc

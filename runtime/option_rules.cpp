@@ -1,0 +1,108 @@
+#include "runtime/option_rules.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+namespace cnnc {
+namespace {
+
+struct CommandName {
+  Command command;
+  std::string_view flag;
+};
+constexpr CommandName kCommands[] = {
+    {Command::train, "--train"},
+    {Command::evaluate, "--eval"},
+    {Command::predict, "--predict"},
+    {Command::show_data, "--show-data"},
+    {Command::emit, "--emit"},
+    {Command::run_passes, "--run"},
+    {Command::interpret, "--interpret"},
+    {Command::diff, "--diff"},
+    {Command::time_passes, "--time-passes"},
+    {Command::list_ops, "--list-ops"},
+    {Command::list_layers, "--list-layers"},
+    {Command::list_passes, "--list-passes"},
+};
+
+struct Applicability {
+  std::string_view flag;
+  std::vector<Command> commands;
+};
+
+/// Which flags mean something to which commands: everything else is a contradiction, and said so.
+const std::vector<Applicability>& applicability() {
+  using enum Command;
+  static const std::vector<Applicability> table = {
+      {"--epochs", {train}},
+      {"--steps", {train}},
+      {"--lr", {train}},
+      {"--seed", {train, interpret}},
+      {"--no-shuffle", {train}},
+      {"--init", {train}},
+      {"--metrics", {train}},
+      {"--batch", {train, emit, run_passes, interpret, diff, time_passes}},
+      {"--threads", {train, evaluate, predict}},
+      {"--precision", {train, evaluate, predict, emit, run_passes, interpret, diff, time_passes}},
+      {"--target", {train, evaluate, predict, emit, run_passes, interpret, diff, time_passes}},
+      {"--skip", {train, evaluate, predict, emit, diff, time_passes}},
+      {"--weights", {evaluate, predict}},
+      {"--data", {train, evaluate, predict, show_data}},
+      {"--output", {train, emit, run_passes, interpret, diff, time_passes}},
+      {"--for", {emit, run_passes, interpret, diff, time_passes}},
+      {"--kernel", {emit, diff, run_passes}},
+      {"--run", {run_passes, interpret}},
+      {"--inputs", {interpret}},
+      {"--stop-after", {emit, time_passes}},
+  };
+  return table;
+}
+
+bool given(const CLI::App& app, std::string_view flag) {
+  return app.get_option(std::string(flag))->count() > 0;
+}
+
+}  // namespace
+
+std::string_view flag_of(Command command) {
+  for (const auto& row : kCommands) {
+    if (row.command == command) return row.flag;
+  }
+  return "MODEL alone";
+}
+
+Command choose_command(const CLI::App& app) {
+  Command chosen = Command::summary;
+  for (const auto& row : kCommands) {
+    if (!given(app, row.flag)) continue;
+    if (row.command == Command::run_passes && given(app, "--interpret")) continue;  // its own first
+    if (chosen != Command::summary) {
+      throw UsageError(fmt::format("{} and {} contradict each other: give one of them",
+                                   flag_of(chosen), row.flag));
+    }
+    chosen = row.command;
+  }
+  if (chosen == Command::summary && given(app, "--stop-after")) return Command::emit;
+  return chosen;
+}
+
+void check_applicability(const CLI::App& app, Command command) {
+  for (const auto& row : applicability()) {
+    if (!given(app, row.flag) || std::ranges::find(row.commands, command) != row.commands.end())
+      continue;
+    std::string fits;
+    for (const Command other : row.commands) {
+      fits += fmt::format("{}{}", fits.empty() ? "" : " or ", flag_of(other));
+    }
+    const std::string_view shown = row.flag == "--output" ? "-o" : row.flag;
+    throw UsageError(
+        command == Command::summary
+            ? fmt::format("{} needs {}", shown, fits)
+            : fmt::format("{} needs {}; it means nothing to {}", shown, fits, flag_of(command)));
+  }
+}
+
+}  // namespace cnnc

@@ -1,0 +1,19 @@
+// Which flags go together.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string_view>
+
+#include "runtime/options.h"
+
+namespace cnnc {
+
+std::string_view flag_of(Command command);
+
+/// The one command that the flags ask for. Throws UsageError where there are two.
+Command choose_command(const CLI::App& app);
+
+/// Throws UsageError for a flag that means nothing to `command`.
+void check_applicability(const CLI::App& app, Command command);
+
+}  // namespace cnnc
