@@ -7,6 +7,7 @@
 #include "runtime/compile.h"
 #include "runtime/executable.h"
 #include "runtime/random.h"
+#include "runtime/size_limit.h"
 #include "runtime/threads.h"
 #include "runtime/weights.h"
 
@@ -15,23 +16,6 @@ namespace {
 
 constexpr std::int64_t kDefaultBatch = 128;
 constexpr std::int64_t kInferenceBatch = 128;
-constexpr std::int64_t kMaxValues = std::int64_t{1} << 31;  // of all layers' results together
-
-/// Layers' results must fit in memory with room to spare for their gradients.
-void check_size(const Model& model, const ModelGraph& graph, std::int64_t batch) {
-  double values = static_cast<double>(element_count(model.input, 1)) * static_cast<double>(batch);
-  for (const auto& type : graph.layer_types) {
-    double count = 1;
-    for (const auto dim : type.dims) count *= static_cast<double>(dim == kBatch ? batch : dim);
-    values += count;
-  }
-  if (values > static_cast<double>(kMaxValues)) {
-    fail(
-        "{}: the results of all layers for a batch of {} are {:.0f} numbers; the limit is {}. Take "
-        "a smaller batch",
-        model.source.name, batch, values, kMaxValues);
-  }
-}
 
 void write(Executable& executable, const std::string& name, const Tensor& tensor) {
   if (!executable.has(name)) return;

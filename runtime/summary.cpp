@@ -1,18 +1,16 @@
 #include "runtime/summary.h"
 
 #include <algorithm>
-#include <array>
 #include <functional>
 #include <span>
 #include <vector>
 
 #include "ir/target.h"
 #include "passes/differentiate.h"
+#include "runtime/text_table.h"
 
 namespace cnnc {
 namespace {
-
-using Row = std::array<std::string, 5>;
 
 std::int64_t flops_of(const Graph& graph, const Node& node) {
   if (!node.op->flops) return 0;
@@ -29,15 +27,6 @@ std::string shape_text(const Dims& dims) {
     if (dim != kBatch) text += fmt::format("{}{}", text.empty() ? "" : "x", dim);
   }
   return text.empty() ? "1" : text;
-}
-
-/// 421642 -> 421,642
-std::string grouped(std::int64_t number) {
-  std::string text = std::to_string(number);
-  for (auto place = static_cast<std::ptrdiff_t>(text.size()) - 3; place > 0; place -= 3) {
-    text.insert(static_cast<std::size_t>(place), ",");
-  }
-  return text;
 }
 
 /// conv(32, 3x3, pad=1): arguments that say more than the default does.
@@ -62,35 +51,6 @@ std::int64_t parameter_count(std::span<const Parameter> parameters, const std::s
     if (of_layer) count += element_count(parameter.type.dims, 1);
   }
   return count;
-}
-
-/// Width in columns of UTF-8 text without combining characters.
-std::size_t columns(std::string_view text) {
-  return static_cast<std::size_t>(
-      std::ranges::count_if(text, [](char c) { return (c & 0xC0) != 0x80; }));
-}
-
-/// Text columns to the left, numbers to the right; a rule under the head and above the totals.
-std::string table(std::span<const Row> rows) {
-  std::array<std::size_t, 5> widths{};
-  for (const auto& row : rows) {
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], columns(row[i]));
-  }
-  std::size_t total = 2 * (widths.size() - 1);
-  for (const auto width : widths) total += width;
-  const std::string rule = std::string(total, '-') + "\n";
-  std::string text;
-  for (std::size_t r = 0; r < rows.size(); ++r) {
-    if (r + 1 == rows.size()) text += rule;
-    std::string line;
-    for (std::size_t i = 0; i < widths.size(); ++i) {
-      const std::string padding(widths[i] - columns(rows[r][i]), ' ');
-      line += (i == 0 ? "" : "  ") + (i < 3 ? rows[r][i] + padding : padding + rows[r][i]);
-    }
-    line.erase(line.find_last_not_of(' ') + 1);
-    text += line + "\n" + (r == 0 ? rule : "");
-  }
-  return text;
 }
 
 std::string megabytes(std::int64_t bytes) {
@@ -145,8 +105,8 @@ std::int64_t graph_flops(const Graph& graph, std::string_view label) {
 
 std::string summary(const Model& model, const Language& language) {
   const ModelGraph forward = build_graph(model, language, Mode::infer, 1, ScalarType::f32);
-  std::vector<Row> rows = {{"layer", "kind", "output", "parameters", "MFLOP"},
-                           {"", "input", shape_text(model.input), "", ""}};
+  std::vector<std::vector<std::string>> rows = {{"layer", "kind", "output", "parameters", "MFLOP"},
+                                                {"", "input", shape_text(model.input), "", ""}};
   std::int64_t activations = 0;
   for (std::size_t i = 0; i < model.layers.size(); ++i) {
     const LayerUse& use = model.layers[i];
@@ -164,7 +124,8 @@ std::string summary(const Model& model, const Language& language) {
     parameters += element_count(parameter.type.dims, 1);
   rows.push_back({"total", "", "", grouped(parameters), mflop(graph_flops(forward.graph))});
 
-  std::string text = fmt::format("model {}\n\n{}\n", model.name, table(rows));
+  std::string text =
+      fmt::format("model {}\n\n{}\n", model.name, to_string(TextTable{rows, 3, true}));
   text += fmt::format(
       "weights {}; results of all layers {} an image (f32); FLOP count a multiply-add as two\n",
       megabytes(4 * parameters), megabytes(4 * activations));
