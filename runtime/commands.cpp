@@ -184,6 +184,8 @@ int run(const Options& options) {
     case Command::interpret: return run_interpret(options);
     case Command::diff: return run_diff(options);
     case Command::time_passes: return run_time_passes(options);
+    case Command::bench: return run_bench(options);
+    case Command::explain: return run_explain(options);
     case Command::list_ops: return run_list_ops();
     case Command::list_layers: return run_list_layers();
     case Command::list_passes: return run_list_passes();

@@ -20,6 +20,8 @@ int run_run_passes(const Options& options);
 int run_interpret(const Options& options);
 int run_diff(const Options& options);
 int run_time_passes(const Options& options);
+int run_bench(const Options& options);
+int run_explain(const Options& options);
 int run_list_ops();
 int run_list_layers();
 int run_list_passes();

@@ -19,6 +19,8 @@ Examples
   cnnc examples/mnist.model --predict 0 1 2              three images of the test set
   cnnc examples/mnist.model --predict digit.png          a picture of your own, any size and colour
   cnnc examples/mnist.model --show-data first.png        the first ten images with their labels
+  cnnc examples/mnist.model --bench --json figures.json  how fast it is here, beside the machine's peak
+  cnnc examples/mnist.model --explain                    what the cost model says of every kernel
   cnnc examples/mnist.model --emit graph                 the network as a graph
   cnnc examples/mnist.model --emit loops --for infer     the loops that run it
   cnnc examples/mnist.model --emit assembly --kernel NAME --target x86-64-v4

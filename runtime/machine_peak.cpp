@@ -19,6 +19,7 @@ namespace {
 
 constexpr std::int64_t kTasks = 64, kRepeats = 8192;
 constexpr std::int64_t kStreamElements = std::int64_t{16} << 20;  // 64 MB each way
+constexpr std::int64_t kCachedElements = std::int64_t{2} << 20;   // 8 MB each way
 constexpr double kShortest = 0.01;                                // seconds of one measurement
 
 /// Independent chains: two units times a latency of four or five, with two registers left for the
@@ -134,6 +135,7 @@ Program streaming_program(const Target& target, std::int64_t elements, std::int6
 MachinePeak::MachinePeak(const Target& target, ScalarType type)
     : fma_(compiled(fma_peak_program(target, type, kTasks, kRepeats), target)),
       stream_(compiled(streaming_program(target, kStreamElements, kTasks), target)),
+      cached_stream_(compiled(streaming_program(target, kCachedElements, kTasks), target)),
       fma_flops_(fma_peak_flops(target, type, kTasks, kRepeats)) {
   // Values that differ from chain to chain and neither grow nor become denormal.
   dispatch(type, [&](auto zero) {
@@ -142,8 +144,10 @@ MachinePeak::MachinePeak(const Target& target, ScalarType type)
     fill(fma_, "factor", static_cast<T>(0.999), static_cast<T>(0));
     fill(fma_, "term", static_cast<T>(0.001), static_cast<T>(0));
   });
-  fill(stream_, "x", 1.0F, 0.0F);  // pages never written would all be one
-  fill(stream_, "y", 0.0F, 0.0F);
+  for (Executable* stream : {&stream_, &cached_stream_}) {
+    fill(*stream, "x", 1.0F, 0.0F);  // pages that were never written would all be one
+    fill(*stream, "y", 0.0F, 0.0F);
+  }
 }
 
 double MachinePeak::flops_per_second(ThreadPool& pool) {
@@ -151,9 +155,11 @@ double MachinePeak::flops_per_second(ThreadPool& pool) {
 }
 
 double MachinePeak::bytes_per_second(ThreadPool& pool) {
-  const double bytes =
-      2.0 * static_cast<double>(kStreamElements * static_cast<std::int64_t>(sizeof(float)));
-  return bytes * runs_per_second(stream_, pool);
+  return 2.0 * sizeof(float) * kStreamElements * runs_per_second(stream_, pool);
+}
+
+double MachinePeak::cached_bytes_per_second(ThreadPool& pool) {
+  return 2.0 * sizeof(float) * kCachedElements * runs_per_second(cached_stream_, pool);
 }
 
 }  // namespace cnnc

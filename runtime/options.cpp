@@ -38,7 +38,7 @@ CLI::Validator one_of(std::vector<std::string> words) {
 
 struct Flags {
   bool train = false, evaluate = false, interpret = false, time_passes = false, list_ops = false,
-       list_layers = false, list_passes = false, no_shuffle = false;
+       list_layers = false, list_passes = false, no_shuffle = false, bench = false, explain = false;
   std::string precision = "f32", mode;
 };
 
@@ -57,6 +57,11 @@ void add_commands(CLI::App& app, Options& options, Flags& flags) {
       ->group(group);
   app.add_option("--show-data", options.picture, "draw the first ten images with their labels")
       ->type_name("FILE.png")
+      ->group(group);
+  app.add_flag("--bench", flags.bench,
+               "measure training and inference, fused and unfused, against the machine's peak")
+      ->group(group);
+  app.add_flag("--explain", flags.explain, "predict those figures, kernel by kernel; runs nothing")
       ->group(group);
 }
 
@@ -91,6 +96,18 @@ void add_training_flags(CLI::App& app, Options& options, Flags& flags) {
       ->group(group);
   app.add_option("--metrics", options.metrics, "write loss and accuracy as JSON lines")
       ->type_name("FILE.jsonl")
+      ->group(group);
+}
+
+void add_benchmark_flags(CLI::App& app, Options& options) {
+  const std::string group = "Benchmarks";
+  app.add_flag("--profile", options.profile, "measure every kernel, too")->group(group);
+  app.add_option("--rounds", options.rounds, "times that everything is measured (default 7)")
+      ->type_name("N")
+      ->check(in_range(1, 1000))
+      ->group(group);
+  app.add_option("--json", options.json, "write the figures as a JSON object")
+      ->type_name("FILE")
       ->group(group);
 }
 
@@ -183,8 +200,8 @@ void check(const CLI::App& app, Options& options, const Flags& flags) {
 struct HelpFormatter : CLI::Formatter {
   HelpFormatter() { column_width(32); }
   std::string make_usage(const CLI::App*, std::string) const override {
-    return "Usage: cnnc MODEL [--train | --eval | --predict ... | --show-data FILE | --emit STAGE "
-           "| ...] "
+    return "Usage: cnnc MODEL [--train | --eval | --predict ... | --show-data FILE | --bench | "
+           "--emit STAGE | ...] "
            "[options]\n";
   }
 };
@@ -205,6 +222,7 @@ std::variant<Options, std::string> parse_options(int argc, const char* const* ar
   app.formatter(std::make_shared<HelpFormatter>());
   add_commands(app, options, flags);
   add_training_flags(app, options, flags);
+  add_benchmark_flags(app, options);
   add_general_flags(app, options, flags);
   add_compiler_flags(app, options, flags);
   app.set_help_flag("-h,--help", "this text")->group("Everywhere");

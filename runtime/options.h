@@ -24,6 +24,8 @@ enum class Command : std::uint8_t {
   interpret,
   diff,
   time_passes,
+  bench,
+  explain,
   list_ops,
   list_layers,
   list_passes,
@@ -48,12 +50,14 @@ struct Options {
   std::string target;               // empty: this machine
   std::vector<std::string> skip;    // passes left out
   std::optional<Mode> mode;         // --for
-  std::optional<std::int64_t> epochs, steps, batch;
+  std::string json;                 // figures of --bench and --explain
+  std::optional<std::int64_t> epochs, steps, batch, rounds;
   std::optional<double> learning_rate;
   std::int64_t seed = 1;
   int threads = 0;  // 0: all usable cores
   ScalarType real = ScalarType::f32;
   bool shuffle = true;
+  bool profile = false;  // --bench: every kernel, too
 };
 
 /// Wrong usage: an unknown flag, a value out of range, flags that contradict each other. what() is

@@ -103,6 +103,11 @@ INSTANTIATE_TEST_SUITE_P(
         Usage{"kernel_of_model", {"tiny.model", "--emit", "model", "--kernel", "x"}, "--kernel"},
         Usage{"target", {"tiny.model", "--emit", "graph", "--target", "x86-64-v9"}, "x86-64-v"},
         Usage{"pass", {"tiny.model", "--emit", "graph", "--skip", "nonsense"}, "nonsense"},
+        Usage{"profile_alone", {"tiny.model", "--profile"}, "--profile needs --bench"},
+        Usage{"json_to_train", {"tiny.model", "--train", "--json", "x"}, "--json needs --bench or"},
+        Usage{"no_rounds", {"tiny.model", "--bench", "--rounds", "0"}, "from 1"},
+        Usage{"bench_and_explain", {"tiny.model", "--bench", "--explain"}, "contradict"},
+        Usage{"bench_without", {"tiny.model", "--bench", "--skip", "nonsense"}, "nonsense"},
         Usage{"list_with_model", {"tiny.model", "--list-ops"}, "--list-ops takes no model"}),
     kRowName);
 
@@ -143,6 +148,11 @@ TEST(Tool, help_names_every_flag_and_shows_examples) {
                            "--list-passes",
                            "--data",
                            "Examples",
+                           "--bench",
+                           "--profile",
+                           "--explain",
+                           "--json",
+                           "--rounds",
                            "Exit codes"}) {
     EXPECT_THAT(outcome.out, HasSubstr(flag));
   }

@@ -1,0 +1,59 @@
+// `cnnc MODEL --bench`, `--profile` and `--explain`.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "runtime/benchmark.h"
+#include "runtime/benchmark_report.h"
+#include "runtime/commands.h"
+#include "runtime/file.h"
+#include "runtime/inputs.h"
+#include "runtime/terminal.h"
+
+namespace cnnc {
+namespace {
+
+constexpr double kUnknownClock = 3e9;  // where /proc/cpuinfo states none
+
+BenchmarkOptions benchmark_options(const Options& options, bool runs_here) {
+  check_passes(options);
+  BenchmarkOptions result;
+  result.batch = options.batch;
+  result.threads = options.threads;
+  result.real = options.real;
+  result.target = choose_target(options, runs_here);
+  result.skip = options.skip;
+  result.profile = options.profile;
+  if (options.rounds) result.rounds = static_cast<int>(*options.rounds);
+  return result;
+}
+
+void report(const Options& options, const BenchmarkResult& result, const std::string& text) {
+  if (!options.json.empty()) write_file(options.json, benchmark_json(result));
+  fmt::print("{}", text);
+}
+
+}  // namespace
+
+int run_bench(const Options& options) {
+  const Language language = Language::standard();
+  const Model model = read_model(options.model, language);
+  const bool terminal = is_terminal(STDERR_FILENO);
+  const auto show = [&](std::string_view text) {
+    if (terminal) fmt::print(stderr, "\r\033[K{}", text);
+  };
+  const auto result = benchmark(model, language, benchmark_options(options, true), show);
+  show("");
+  report(options, result, benchmark_text(result));
+  return 0;
+}
+
+int run_explain(const Options& options) {
+  const Language language = Language::standard();
+  const Model model = read_model(options.model, language);
+  const auto result = predict(model, language, benchmark_options(options, false),
+                              nominal_clock().value_or(kUnknownClock));
+  report(options, result, explanation_text(result));
+  return 0;
+}
+
+}  // namespace cnnc
