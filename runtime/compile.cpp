@@ -66,7 +66,8 @@ std::vector<PassInfo> list_passes() {
         {level, std::string(row.name), std::string(row.description), row.required, row.preserves});
   };
   for (const auto& pass : graph_passes()) add("graph", pass);
-  all.push_back({"loop", std::string(kLowerName), std::string(kLowerDescription), true});
+  all.push_back(
+      {"loop", std::string(kLowerName), std::string(kLowerDescription), true, Preserves::bound});
   for (const auto& pass : loop_passes()) add("loop", pass);
   return all;
 }
