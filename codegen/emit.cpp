@@ -1,6 +1,9 @@
 #include "codegen/emit.h"
 
+#include <algorithm>
 #include <cstddef>
+#include <map>
+#include <set>
 
 #include "codegen/expressions.h"
 #include "codegen/kernel_abi.h"
@@ -9,11 +12,17 @@ namespace cnnc {
 
 namespace {
 
-/// Emits one function: a kernel's entry, or the body of one of its parallel loops.
+using Parts = std::map<const For*, const CodeUnit*>;
+
+/// Emits one function: a kernel's entry, the body of one of its parallel loops, or a part of such a
+/// body.
 class FunctionEmitter {
  public:
-  FunctionEmitter(const Program& program, llvm::Module& module, llvm::Function& function)
+  /// `parts`: loops that are functions of their own.
+  FunctionEmitter(const Program& program, const Parts& parts, llvm::Module& module,
+                  llvm::Function& function)
       : program_(program),
+        parts_(parts),
         module_(module),
         function_(function),
         build_(module.getContext()),
@@ -29,8 +38,18 @@ class FunctionEmitter {
     finish();
   }
 
+  /// A part of a parallel loop's body: arguments are the context, the worker and the unit's.
+  void emit_part(const CodeUnit& unit) {
+    Scope scope;
+    for (std::size_t i = 0; i < unit.arguments.size(); ++i)
+      scope.variables[unit.arguments[i]] = function_.getArg(static_cast<unsigned>(i) + 2);
+    emit_for(*unit.part, scope);
+    finish();
+  }
+
   /// The body of a parallel loop, for the iterations that the arguments say.
   void emit_parallel_body(const For& loop) {
+    is_parallel_body_ = true;
     emit_loop(loop, function_.getArg(1), function_.getArg(2), Scope{});
     finish();
   }
@@ -45,6 +64,11 @@ class FunctionEmitter {
   llvm::Value* context_field(std::size_t offset, llvm::Type* type) {
     auto* at = build_.CreateConstInBoundsGEP1_64(build_.getInt8Ty(), function_.getArg(0), offset);
     return build_.CreateLoad(type, at);
+  }
+
+  llvm::Value* worker() {
+    if (function_.arg_size() == 1) return build_.getInt64(0);  // an entry
+    return function_.getArg(is_parallel_body_ ? 3 : 1);
   }
 
   /// The start of a buffer; computed once, in the entry block, which dominates every use.
@@ -67,8 +91,7 @@ class FunctionEmitter {
         base = context_field(offsetof(KernelContext, scratch), pointer);
         llvm::Value* stride =
             context_field(offsetof(KernelContext, scratch_stride), build_.getInt64Ty());
-        llvm::Value* worker = build_.getInt64(0);
-        if (function_.arg_size() > 1) worker = function_.getArg(3);
+        llvm::Value* worker = this->worker();
         base = build_.CreateInBoundsGEP(build_.getInt8Ty(), base, build_.CreateMul(worker, stride));
       }
       base = build_.CreateConstInBoundsGEP1_64(build_.getInt8Ty(), base,
@@ -99,6 +122,12 @@ class FunctionEmitter {
       else
         emit_if(*stmt.as<If>(), scope);
     }
+  }
+
+  void emit_call(const CodeUnit& part, const Scope& scope) {
+    std::vector<llvm::Value*> arguments{function_.getArg(0), worker()};
+    for (const Var& var : part.arguments) arguments.push_back(scope.variables.at(var));
+    build_.CreateCall(module_.getFunction(part.symbol), arguments);
   }
 
   void emit_store(BufferId buffer, const std::vector<Expr>& index, const Expr& value,
@@ -187,7 +216,7 @@ class FunctionEmitter {
     auto* body = llvm::Function::Create(type, llvm::Function::InternalLinkage,
                                         function_.getName() + "." + loop.var->name, module_);
     body->setAttributes(function_.getAttributes());
-    FunctionEmitter(program_, module_, *body).emit_parallel_body(loop);
+    FunctionEmitter(program_, parts_, module_, *body).emit_parallel_body(loop);
     auto* callback_type =
         llvm::FunctionType::get(llvm::Type::getVoidTy(context), {pointer, i64, pointer}, false);
     auto* callback = context_field(offsetof(KernelContext, parallel_for), pointer);
@@ -223,32 +252,149 @@ class FunctionEmitter {
   }
 
   const Program& program_;
+  const Parts& parts_;
   llvm::Module& module_;
   llvm::Function& function_;
   llvm::IRBuilder<> build_;
   ExpressionEmitter expressions_;
   llvm::BasicBlock* entry_ = nullptr;
+  bool is_parallel_body_ = false;
   std::unordered_map<BufferId, llvm::Value*> addresses_;
 };
+
+std::size_t statements(const Block& block) {
+  std::size_t count = 0;
+  walk(block, [&](const Stmt&) { ++count; });
+  return count;
+}
+
+/// Loops of fewer statements are not worth a call.
+constexpr std::size_t kPartStatements = 12;
+
+/// The variables that a loop uses and does not bind, in the order of their first use.
+std::vector<Var> free_variables(const For& loop) {
+  std::set<Var> bound;
+  std::vector<Var> free;
+  const Block whole{Stmt{loop}};
+  walk(whole, [&](const Stmt& stmt) {
+    if (const auto* inner = stmt.as<For>()) bound.insert(inner->var);
+    if (const auto* let = stmt.as<Let>()) bound.insert(let->var);
+  });
+  walk_exprs(whole, [&](const Expr& top) {
+    walk(top, [&](const Expr& e) {
+      const auto* var = e.as<Var>();
+      if (var && !bound.contains(*var) && std::find(free.begin(), free.end(), *var) == free.end())
+        free.push_back(*var);
+    });
+  });
+  return free;
+}
+
+/// Whether `loop` can be a function: what it takes from its surroundings are integers, not
+/// registers.
+bool stands_alone(const Program& program, const For& loop) {
+  std::set<BufferId> own;
+  const Block whole{Stmt{loop}};
+  walk(whole, [&](const Stmt& stmt) {
+    if (const auto* alloc = stmt.as<Alloc>()) own.insert(alloc->buffer);
+  });
+  bool alone = true;
+  const auto check = [&](BufferId buffer) {
+    const Memory memory = program.buffer(buffer).memory;
+    if (memory == Memory::reg || memory == Memory::stack) alone &= own.contains(buffer);
+  };
+  walk(whole, [&](const Stmt& stmt) {
+    if (const auto* store = stmt.as<Store>()) check(store->buffer);
+    if (const auto* accumulate = stmt.as<Accumulate>()) check(accumulate->buffer);
+  });
+  walk_exprs(whole, [&](const Expr& top) {
+    walk(top, [&](const Expr& e) {
+      if (const auto* load = e.as<Load>()) check(load->buffer);
+    });
+  });
+  const auto variables = free_variables(loop);
+  return alone && std::all_of(variables.begin(), variables.end(),
+                              [](const Var& v) { return v->type == ScalarType::i64; });
+}
+
+/// Loops in `block` that are large and not made of several such loops themselves.
+std::vector<const For*> large_loops(const Program& program, const Block& block) {
+  std::vector<const For*> large;
+  for (const Stmt& stmt : block) {
+    const auto* loop = stmt.as<For>();
+    if (!loop || loop->kind != LoopKind::serial || statements({stmt}) < kPartStatements ||
+        !stands_alone(program, *loop))
+      continue;
+    const auto inner = large_loops(program, loop->body);
+    if (inner.size() > 1)
+      large.insert(large.end(), inner.begin(), inner.end());
+    else
+      large.push_back(loop);
+  }
+  return large;
+}
+
+llvm::Function* declare(const CodeUnit& unit, const Target& target, llvm::Module& module) {
+  if (auto* known = module.getFunction(unit.symbol)) return known;
+  auto& context = module.getContext();
+  std::vector<llvm::Type*> arguments{llvm::PointerType::getUnqual(context)};
+  if (unit.part) arguments.resize(2 + unit.arguments.size(), llvm::Type::getInt64Ty(context));
+  auto* type = llvm::FunctionType::get(llvm::Type::getVoidTy(context), arguments, false);
+  auto* function =
+      llvm::Function::Create(type, llvm::Function::ExternalLinkage, unit.symbol, module);
+  function->addFnAttr(llvm::Attribute::NoUnwind);
+  function->addFnAttr("target-cpu", target.cpu);
+  function->addFnAttr("target-features", target.features);
+  // Some CPUs are tuned to prefer narrow vectors; how wide a vector is has been decided here.
+  function->addFnAttr("prefer-vector-width", std::to_string(8 * target.vector_bytes));
+  function->addFnAttr("min-legal-vector-width", std::to_string(8 * target.vector_bytes));
+  return function;
+}
 
 }  // namespace
 
 std::string kernel_symbol(const Kernel& kernel) { return "cnnc." + kernel.name; }
 
-std::unique_ptr<llvm::Module> emit_module(const Program& program, const Kernel& kernel,
+std::vector<CodeUnit> code_units(const Program& program, const std::string& kernel) {
+  std::vector<CodeUnit> units;
+  for (const Kernel& each : program.kernels) {
+    if (!kernel.empty() && each.name != kernel) continue;
+    const std::size_t entry = units.size();
+    units.push_back({&each, nullptr, kernel_symbol(each), {}, statements(each.body)});
+    for (const Stmt& stmt : each.body) {
+      const auto* outer = stmt.as<For>();
+      if (!outer || outer->kind != LoopKind::parallel) continue;
+      for (const For* loop : large_loops(program, outer->body)) {
+        CodeUnit part{&each, loop,
+                      fmt::format("{}.part{}", units[entry].symbol, units.size() - entry),
+                      free_variables(*loop), statements({Stmt{*loop}})};
+        units[entry].statements -= part.statements;
+        units.push_back(std::move(part));
+      }
+    }
+  }
+  return units;
+}
+
+std::unique_ptr<llvm::Module> emit_module(const Program& program,
+                                          std::span<const CodeUnit* const> units,
                                           const Target& target, llvm::LLVMContext& context) {
-  auto module = std::make_unique<llvm::Module>(kernel.name, context);
-  auto* pointer = llvm::PointerType::getUnqual(context);
-  auto* type = llvm::FunctionType::get(llvm::Type::getVoidTy(context), {pointer}, false);
-  auto* entry =
-      llvm::Function::Create(type, llvm::Function::ExternalLinkage, kernel_symbol(kernel), *module);
-  entry->addFnAttr(llvm::Attribute::NoUnwind);
-  entry->addFnAttr("target-cpu", target.cpu);
-  entry->addFnAttr("target-features", target.features);
-  // Some CPUs are tuned to prefer narrow vectors; how wide a vector is has been decided here.
-  entry->addFnAttr("prefer-vector-width", std::to_string(8 * target.vector_bytes));
-  entry->addFnAttr("min-legal-vector-width", std::to_string(8 * target.vector_bytes));
-  FunctionEmitter(program, *module, *entry).emit_entry(kernel.body);
+  auto module = std::make_unique<llvm::Module>(units.front()->symbol, context);
+  for (const CodeUnit* unit : units) {
+    const auto all = code_units(program, unit->kernel->name);
+    Parts parts;
+    for (const CodeUnit& each : all) {
+      if (!each.part) continue;
+      if (each.part != unit->part) parts[each.part] = &each;
+      if (!unit->part) declare(each, target, *module);
+    }
+    llvm::Function& function = *declare(*unit, target, *module);
+    FunctionEmitter emitter(program, parts, *module, function);
+    if (unit->part)
+      emitter.emit_part(*unit);
+    else
+      emitter.emit_entry(unit->kernel->body);
+  }
   return module;
 }
 

@@ -9,6 +9,7 @@
 #include <exception>
 #include <functional>
 #include <mutex>
+#include <set>
 #include <thread>
 
 #include "codegen/emit.h"
@@ -18,20 +19,45 @@ namespace cnnc {
 
 namespace {
 
-KernelObject compile_kernel(const Program& program, const Kernel& kernel, const Target& target,
-                            llvm::TargetMachine& machine) {
+/// Units that are compiled together.
+using Units = std::vector<const CodeUnit*>;
+
+/// Modules of about equal work: setting LLVM up for each costs more than a small kernel does.
+std::vector<Units> distribute(const std::vector<CodeUnit>& units) {
+  constexpr std::size_t kModules = 8;
+  Units order;
+  for (const CodeUnit& unit : units) order.push_back(&unit);
+  std::stable_sort(order.begin(), order.end(), [](const CodeUnit* a, const CodeUnit* b) {
+    return a->statements > b->statements;
+  });
+  std::vector<Units> modules(std::min(kModules, units.size()));
+  std::vector<std::size_t> work(modules.size());
+  for (const CodeUnit* unit : order) {
+    const auto least =
+        static_cast<std::size_t>(std::min_element(work.begin(), work.end()) - work.begin());
+    modules[least].push_back(unit);
+    work[least] += unit->statements;
+  }
+  return modules;
+}
+
+CompiledModule compile_units(const Program& program, const Units& units, const Target& target,
+                             llvm::TargetMachine& machine) {
   const auto start = std::chrono::steady_clock::now();
   llvm::LLVMContext context;
-  auto module = emit_module(program, kernel, target, context);
+  auto module = emit_module(program, units, target, context);
   optimize(*module, machine);
   const auto bytes = generate(*module, machine, llvm::CodeGenFileType::ObjectFile);
-  return {{bytes.begin(), bytes.end()}, std::chrono::steady_clock::now() - start};
+  CompiledModule result{{}, {bytes.begin(), bytes.end()}, {}};
+  for (const CodeUnit* unit : units) result.symbols.push_back(unit->symbol);
+  result.time = std::chrono::steady_clock::now() - start;
+  return result;
 }
 
 /// Calls work(i, worker's machine) for i in 0 .. count on several threads; the first exception is
 /// thrown again here.
 template <class Work>
-void for_each_kernel(std::size_t count, int threads, const Target& target, const Work& work) {
+void for_each_module(std::size_t count, int threads, const Target& target, const Work& work) {
   std::atomic<std::size_t> next = 0;
   std::exception_ptr failure;
   std::mutex failure_mutex;
@@ -53,16 +79,22 @@ void for_each_kernel(std::size_t count, int threads, const Target& target, const
   if (failure) std::rethrow_exception(failure);
 }
 
-/// Generated code must reach the outside only through its context.
-void check_self_contained(llvm::MemoryBufferRef object, const std::string& kernel) {
-  auto file = llvm::object::ObjectFile::createObjectFile(object);
-  CNNC_CHECK(static_cast<bool>(file), "{}: {}", kernel, llvm::toString(file.takeError()));
-  for (const auto& symbol : (*file)->symbols()) {
+template <class T>
+T take(llvm::Expected<T> value) {
+  CNNC_CHECK(static_cast<bool>(value), "ORC: {}", llvm::toString(value.takeError()));
+  return std::move(*value);
+}
+
+/// Generated code must reach the outside only through its context: it may call nothing but
+/// `symbols`.
+void check_self_contained(llvm::MemoryBufferRef object, const std::set<std::string>& symbols) {
+  const auto file = take(llvm::object::ObjectFile::createObjectFile(object));
+  for (const auto& symbol : file->symbols()) {
     const auto flags = llvm::cantFail(symbol.getFlags());
     if (!(flags & llvm::object::SymbolRef::SF_Undefined)) continue;
-    const auto name = llvm::cantFail(symbol.getName());
-    CNNC_CHECK(name.empty() || name == "_GLOBAL_OFFSET_TABLE_", "kernel {} calls {}", kernel,
-               name.str());
+    const std::string name = llvm::cantFail(symbol.getName()).str();
+    CNNC_CHECK(symbols.contains(name) || name.empty() || name == "_GLOBAL_OFFSET_TABLE_",
+               "{} calls {}", object.getBufferIdentifier().str(), name);
   }
 }
 
@@ -87,21 +119,15 @@ std::vector<JitSymbol> functions_of(llvm::MemoryBufferRef object, const std::str
   return result;
 }
 
-template <class T>
-T take(llvm::Expected<T> value) {
-  CNNC_CHECK(static_cast<bool>(value), "ORC: {}", llvm::toString(value.takeError()));
-  return std::move(*value);
-}
-
 std::string kernel_texts(
     const Program& program, const std::string& kernel, const Target& target,
     const std::function<std::string(llvm::Module&, llvm::TargetMachine&)>& print) {
   const auto machine = make_machine(target);
   std::string text;
-  for (const Kernel& each : program.kernels) {
-    if (!kernel.empty() && each.name != kernel) continue;
+  for (const CodeUnit& unit : code_units(program, kernel)) {
     llvm::LLVMContext context;
-    auto module = emit_module(program, each, target, context);
+    const Units alone{&unit};
+    auto module = emit_module(program, alone, target, context);
     optimize(*module, *machine);
     text += print(*module, *machine);
   }
@@ -114,41 +140,39 @@ struct Jit::State {
   std::unique_ptr<llvm::orc::LLJIT> jit;
 };
 
-std::vector<KernelObject> compile_kernels(const Program& program, const Target& target,
-                                          int threads) {
-  std::vector<KernelObject> objects(program.kernels.size());
-  // Largest first, so that the threads end together.
-  std::vector<std::size_t> order(objects.size());
-  for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
-  std::vector<int> sizes(order.size());
-  for (std::size_t i = 0; i < order.size(); ++i)
-    walk(program.kernels[i].body, [&](const Stmt&) { ++sizes[i]; });
-  std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return sizes[a] > sizes[b]; });
-  for_each_kernel(
-      objects.size(), threads, target, [&](std::size_t i, llvm::TargetMachine& machine) {
-        objects[order[i]] = compile_kernel(program, program.kernels[order[i]], target, machine);
-      });
-  return objects;
+std::vector<CompiledModule> compile_modules(const Program& program, const Target& target,
+                                            int threads) {
+  const std::vector<CodeUnit> units = code_units(program);
+  const std::vector<Units> modules = distribute(units);
+  std::vector<CompiledModule> compiled(modules.size());
+  for_each_module(modules.size(), threads, target,
+                  [&](std::size_t i, llvm::TargetMachine& machine) {
+                    compiled[i] = compile_units(program, modules[i], target, machine);
+                  });
+  return compiled;
 }
 
 Jit::Jit(const Program& program, const Target& target, int threads)
     : state_(std::make_unique<State>()) {
-  const auto objects = compile_kernels(program, target, threads);
+  const auto modules = compile_modules(program, target, threads);
+  std::set<std::string> symbols;
+  for (const CompiledModule& module : modules)
+    symbols.insert(module.symbols.begin(), module.symbols.end());
   state_->jit = take(llvm::orc::LLJITBuilder().create());
-  for (std::size_t i = 0; i < objects.size(); ++i) {
-    const std::string& name = program.kernels[i].name;
-    const llvm::StringRef bytes(objects[i].bytes.data(), objects[i].bytes.size());
-    check_self_contained(llvm::MemoryBufferRef(bytes, name), name);
+  for (const CompiledModule& module : modules) {
+    const std::string& name = module.symbols.front();
+    const llvm::StringRef bytes(module.bytes.data(), module.bytes.size());
+    check_self_contained(llvm::MemoryBufferRef(bytes, name), symbols);
     auto failure = state_->jit->addObjectFile(llvm::MemoryBuffer::getMemBufferCopy(bytes, name));
     CNNC_CHECK(!failure, "ORC: {}", llvm::toString(std::move(failure)));
   }
-  for (std::size_t i = 0; i < objects.size(); ++i) {
-    const std::string symbol = kernel_symbol(program.kernels[i]);
-    const auto address = take(state_->jit->lookup(symbol));
-    kernels_.push_back(address.toPtr<KernelFunction>());
-    const llvm::StringRef bytes(objects[i].bytes.data(), objects[i].bytes.size());
-    const auto functions =
-        functions_of(llvm::MemoryBufferRef(bytes, symbol), symbol, address.getValue());
+  for (const Kernel& kernel : program.kernels)
+    kernels_.push_back(take(state_->jit->lookup(kernel_symbol(kernel))).toPtr<KernelFunction>());
+  for (const CompiledModule& module : modules) {
+    const std::string& symbol = module.symbols.front();
+    const llvm::StringRef bytes(module.bytes.data(), module.bytes.size());
+    const auto address = take(state_->jit->lookup(symbol)).getValue();
+    const auto functions = functions_of(llvm::MemoryBufferRef(bytes, symbol), symbol, address);
     symbols_.insert(symbols_.end(), functions.begin(), functions.end());
   }
 }

@@ -18,15 +18,16 @@ struct JitSymbol {
   std::uint64_t address = 0, size = 0;
 };
 
-/// The machine code of one kernel, and how long LLVM took for it.
-struct KernelObject {
+/// The machine code of some functions, kernels or parts of them, and how long LLVM took for it.
+struct CompiledModule {
+  std::vector<std::string> symbols;
   std::vector<char> bytes;  // a relocatable ELF file
   std::chrono::duration<double> time{};
 };
-/// The object file of every kernel, in their order, compiled on `threads` threads. `target` may
-/// have what this machine lacks.
-std::vector<KernelObject> compile_kernels(const Program& program, const Target& target,
-                                          int threads);
+/// The object files of all kernels, compiled on `threads` threads. `target` may have what this
+/// machine lacks.
+std::vector<CompiledModule> compile_modules(const Program& program, const Target& target,
+                                            int threads);
 
 /// Owns the machine code of a program's kernels. Memory that holds it is never writable and
 /// executable at once.

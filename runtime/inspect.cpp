@@ -134,7 +134,7 @@ std::string time_passes(const Graph& graph, const std::string& last,
     std::string name;
     double seconds;
   };
-  std::vector<Row> rows, kernels;
+  std::vector<Row> rows, parts;
   const Ir ir = run_pipeline(graph, options, [&](std::string_view name, const Ir&, auto time) {
     if (name != "graph") rows.push_back({std::string(name), time.count()});
     return name != last;
@@ -143,10 +143,13 @@ std::string time_passes(const Graph& graph, const std::string& last,
     const auto& program = std::get<Program>(ir);
     const int threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
     const auto start = std::chrono::steady_clock::now();
-    const auto objects = compile_kernels(program, options.target, threads);
+    const auto modules = compile_modules(program, options.target, threads);
     const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - start;
-    for (std::size_t i = 0; i < objects.size(); ++i)
-      kernels.push_back({program.kernels[i].name, objects[i].time.count()});
+    for (const CompiledModule& module : modules) {
+      const std::size_t more = module.symbols.size() - 1;
+      parts.push_back({module.symbols.front() + (more > 0 ? fmt::format(" and {} more", more) : ""),
+                       module.time.count()});
+    }
     rows.push_back({fmt::format("LLVM ({} threads)", threads), wall.count()});
   }
   std::vector<double> seconds;
@@ -157,12 +160,12 @@ std::string time_passes(const Graph& graph, const std::string& last,
   std::string text = fmt::format("{:<44} {:>9} {:>8}\n", "pass", "ms", "share");
   for (const Row& row : rows) text += line(row.name, row.seconds, total(seconds));
   text += line("total", total(seconds), total(seconds));
-  if (kernels.empty()) return text;
+  if (parts.empty()) return text;
   seconds.clear();
-  for (const Row& row : kernels) seconds.push_back(row.seconds);
-  std::ranges::stable_sort(kernels, std::greater{}, &Row::seconds);
-  text += fmt::format("\n{:<44} {:>9} {:>8}\n", "LLVM, by kernel", "ms", "share");
-  for (const Row& row : kernels) text += line(row.name, row.seconds, total(seconds));
+  for (const Row& row : parts) seconds.push_back(row.seconds);
+  std::ranges::stable_sort(parts, std::greater{}, &Row::seconds);
+  text += fmt::format("\n{:<44} {:>9} {:>8}\n", "LLVM, by module", "ms", "share");
+  for (const Row& row : parts) text += line(row.name, row.seconds, total(seconds));
   return text;
 }
 
