@@ -109,9 +109,13 @@ class FunctionEmitter {
 
   void emit_block(const Block& block, Scope scope) {
     for (const Stmt& stmt : block) {
-      if (const auto* loop = stmt.as<For>())
-        emit_for(*loop, scope);
-      else if (const auto* store = stmt.as<Store>())
+      if (const auto* loop = stmt.as<For>()) {
+        const auto part = parts_.find(loop);
+        if (part == parts_.end())
+          emit_for(*loop, scope);
+        else
+          emit_call(*part->second, scope);
+      } else if (const auto* store = stmt.as<Store>())
         emit_store(store->buffer, store->index, store->value, scope);
       else if (const auto* accumulate = stmt.as<Accumulate>())
         emit_accumulate(*accumulate, scope);
