@@ -138,8 +138,7 @@ class Inliner {
     });
     std::vector<std::pair<std::size_t, Block>> rewritten;
     bool overwritten = false;  // something the producer reads has changed since it ran
-    const double elements =
-        static_cast<double>(element_count(program_.buffer(producer.buffer).type.dims, 1));
+    const double elements = evaluations(at, producer);
     for (std::size_t k = 0; k < program_.kernels.size(); ++k) {
       const Kernel& kernel = program_.kernels[k];
       if (k == at) continue;
@@ -173,6 +172,15 @@ class Inliner {
           kernel.layers.push_back(layer);
     }
     return true;
+  }
+
+  /// How often kernel `at` evaluates its value, by the measure of UseCounter: every group of
+  /// samples counts as full.
+  double evaluations(std::size_t at, const Elementwise& producer) const {
+    Dims dims = program_.buffer(producer.buffer).type.dims;
+    if (group_loop(program_.kernels[at]) && !dims.empty())
+      dims.front() = (dims.front() + kGroupSize - 1) / kGroupSize * kGroupSize;
+    return static_cast<double>(element_count(dims, 1));
   }
 
   /// A producer with several consumers is evaluated in each of them, up to this cost.
