@@ -17,19 +17,6 @@ namespace {
 
 constexpr std::int64_t kAlignment = 64;
 
-struct Life {
-  BufferId buffer = 0;
-  std::int64_t bytes = 0;
-  std::size_t first = SIZE_MAX, last = 0;
-  std::size_t kernel = 0;  // of thread buffers
-
-  void extend(std::size_t from, std::size_t to) {
-    first = std::min(first, from);
-    last = std::max(last, to);
-  }
-  bool meets(const Life& other) const { return first <= other.last && other.first <= last; }
-};
-
 std::int64_t bytes_of(const Buffer& buffer) {
   const std::int64_t bytes =
       element_count(buffer.type.dims, 1) * static_cast<std::int64_t>(size_of(buffer.type.scalar));
@@ -39,10 +26,10 @@ std::int64_t bytes_of(const Buffer& buffer) {
 /// Positions of statements in one kernel, and the lives of its thread buffers among them.
 class ThreadLives {
  public:
-  ThreadLives(const Program& program, std::size_t kernel) : program_(program), kernel_(kernel) {
-    visit(program.kernels[kernel].body);
+  ThreadLives(const Program& program, const Kernel& kernel) : program_(program) {
+    visit(kernel.body);
   }
-  std::map<BufferId, Life> lives;
+  std::map<BufferId, LiveRange> lives;
 
  private:
   using Uses = std::map<BufferId, std::pair<std::size_t, std::size_t>>;  // first and last position
@@ -80,10 +67,9 @@ class ThreadLives {
     for (const auto& [id, list] : spans) {
       result[id] =
           list.size() == 1 ? inner.at(id) : std::pair(list.front().first, list.back().second);
-      Life life;
+      LiveRange life;
       life.buffer = id;
       life.bytes = bytes_of(program_.buffer(id));
-      life.kernel = kernel_;
       life.extend(result[id].first, result[id].second);
       lives[id] = life;  // the outermost block is visited last and sees the whole
     }
@@ -91,36 +77,19 @@ class ThreadLives {
   }
 
   const Program& program_;
-  std::size_t kernel_;
   std::size_t position_ = 0;
 };
 
-std::vector<Life> arena_lives(const Program& program) {
-  std::map<BufferId, Life> lives;
-  for (std::size_t k = 0; k < program.kernels.size(); ++k)
-    for (const BufferAccess& access : accesses(program.kernels[k].body)) {
-      const BufferId id = program.storage(access.buffer);
-      if (program.buffer(id).memory != Memory::arena) continue;
-      Life& life = lives[id];
-      life.buffer = id;
-      life.bytes = bytes_of(program.buffer(id));
-      life.extend(k, k);
-    }
-  std::vector<Life> result;
-  for (const auto& [id, life] : lives) result.push_back(life);
-  return result;
-}
-
-void place(Program& program, std::vector<Life> lives) {
+void place(Program& program, std::vector<LiveRange> lives) {
   std::stable_sort(lives.begin(), lives.end(),
-                   [](const Life& a, const Life& b) { return a.bytes > b.bytes; });
-  std::vector<Life> placed;
-  const auto offset_of = [&](const Life& life) -> std::int64_t& {
+                   [](const LiveRange& a, const LiveRange& b) { return a.bytes > b.bytes; });
+  std::vector<LiveRange> placed;
+  const auto offset_of = [&](const LiveRange& life) -> std::int64_t& {
     return program.buffers[static_cast<std::size_t>(life.buffer)].offset;
   };
-  for (const Life& life : lives) {
+  for (const LiveRange& life : lives) {
     std::vector<std::pair<std::int64_t, std::int64_t>> taken;
-    for (const Life& other : placed)
+    for (const LiveRange& other : placed)
       if (life.meets(other)) taken.emplace_back(offset_of(other), offset_of(other) + other.bytes);
     std::sort(taken.begin(), taken.end());
     std::int64_t offset = 0;
@@ -135,14 +104,37 @@ void place(Program& program, std::vector<Life> lives) {
 
 }  // namespace
 
+void LiveRange::extend(std::size_t from, std::size_t to) {
+  first = std::min(first, from);
+  last = std::max(last, to);
+}
+
+std::vector<LiveRange> arena_live_ranges(const Program& program) {
+  std::map<BufferId, LiveRange> lives;
+  for (std::size_t k = 0; k < program.kernels.size(); ++k)
+    for (const BufferAccess& access : accesses(program.kernels[k].body)) {
+      const BufferId id = program.storage(access.buffer);
+      if (program.buffer(id).memory != Memory::arena) continue;
+      LiveRange& life = lives[id];
+      life.buffer = id;
+      life.bytes = bytes_of(program.buffer(id));
+      life.extend(k, k);
+    }
+  std::vector<LiveRange> result;
+  for (const auto& [id, life] : lives) result.push_back(life);
+  return result;
+}
+
+std::vector<LiveRange> scratch_live_ranges(const Program& program, const Kernel& kernel) {
+  std::vector<LiveRange> result;
+  for (const auto& [id, life] : ThreadLives(program, kernel).lives) result.push_back(life);
+  return result;
+}
+
 Program plan_memory(const Program& program, const Target&) {
   Program result = program;
-  place(result, arena_lives(program));
-  for (std::size_t k = 0; k < program.kernels.size(); ++k) {
-    std::vector<Life> lives;
-    for (const auto& [id, life] : ThreadLives(program, k).lives) lives.push_back(life);
-    place(result, std::move(lives));
-  }
+  place(result, arena_live_ranges(program));
+  for (const Kernel& kernel : program.kernels) place(result, scratch_live_ranges(program, kernel));
   return result;
 }
 
@@ -153,10 +145,10 @@ MemoryPlan memory_plan(const Program& program) {
     auto& total = buffer.memory == Memory::arena ? plan.arena_bytes : plan.scratch_bytes;
     total = std::max(total, buffer.offset + bytes_of(buffer));
   }
-  const auto lives = arena_lives(program);
+  const auto lives = arena_live_ranges(program);
   for (std::size_t k = 0; k < program.kernels.size(); ++k) {
     std::int64_t live = 0;
-    for (const Life& life : lives)
+    for (const LiveRange& life : lives)
       if (life.first <= k && k <= life.last) live += life.bytes;
     plan.arena_lower_bound = std::max(plan.arena_lower_bound, live);
   }
