@@ -41,6 +41,11 @@ class Counter {
           const Frame& frame)
       : program_(program), target_(target), dependences_(dependences), frame_(frame) {}
 
+  Occupation run(const Expr& value) {
+    count(value);
+    return result_;
+  }
+
   Occupation run(const Assignment& assignment) {
     const Buffer& buffer = program_.buffer(assignment.buffer);
     const bool local = is_local(buffer);
@@ -197,6 +202,11 @@ std::optional<Assignment> assignment(const Stmt& stmt) {
   if (const auto* add = stmt.as<Accumulate>())
     return Assignment{add->buffer, &add->index, add->value, add->op};
   return std::nullopt;
+}
+
+Occupation occupation(const Program& program, const Target& target, const Dependences& dependences,
+                      const Frame& frame, const Let& let) {
+  return Counter(program, target, dependences, frame).run(let.value);
 }
 
 Occupation occupation(const Program& program, const Target& target, const Dependences& dependences,

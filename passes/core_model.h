@@ -59,6 +59,10 @@ struct Occupation {
       0;  // of all its iterations: additions, multiplications, divisions, roots of floats
 };
 
+/// Of a Let: what its value costs.
+Occupation occupation(const Program& program, const Target& target, const Dependences& dependences,
+                      const Frame& frame, const Let& let);
+
 /// What unrolled copies have in common counts once, as LLVM computes it once.
 Occupation occupation(const Program& program, const Target& target, const Dependences& dependences,
                       const Frame& frame, const Assignment& assignment);

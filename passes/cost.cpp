@@ -44,39 +44,52 @@ class CostWalker {
     return kForkJoin + cycles * std::ceil(tasks / threads_) / tasks;
   }
 
+  /// Part of what one iteration occupies, and the memory that takes its result; kNone: a Let's.
+  struct Part {
+    BufferId result;
+    Occupation work;
+  };
+  static constexpr BufferId kNone = -1;
+
   /// The statements that one iteration of a serial loop runs: what they occupy overlaps.
   void region(const Block& block, const Frame& frame) {
+    std::vector<Part> parts;
+    statements(block, frame, parts);
     Slots all;
-    std::vector<std::pair<BufferId, double>> parts;
-    statements(block, frame, [&](BufferId result, const Slots& slots) {
-      all += slots;
-      parts.emplace_back(result, slots.cycles());
-    });
     double sum = 0;
-    for (const auto& part : parts) sum += part.second;
+    for (const Part& part : parts) {
+      all += part.work.slots;
+      sum += part.work.slots.cycles();
+      cost_.work.flops += part.work.flops;
+    }
     const double least = frame.serial ? kIteration : 0;
     const double cycles = frame.times * std::max(all.cycles(), least);
     cost_.work.cycles += cycles;
-    for (const auto& [result, part] : parts)
-      if (sum > 0) cost_.by_result[program_.storage(result)].cycles += cycles * part / sum;
-  }
-
-  template <class Emit>
-  void statements(const Block& block, const Frame& frame, const Emit& emit) {
-    for (const Stmt& stmt : block) {
-      if (const auto* loop = stmt.as<For>())
-        visit_loop(*loop, frame, emit);
-      else if (const auto store = assignment(stmt))
-        emit(store->buffer, assign(*store, frame));
-      else if (const auto* let = stmt.as<Let>())
-        bind(*let);
-      else if (const auto* branch = stmt.as<If>())
-        visit_if(*branch, frame, emit);
+    // What a Let holds belongs to the statement after it.
+    BufferId result = kNone;
+    for (auto part = parts.rbegin(); part != parts.rend(); ++part) {
+      if (part->result != kNone) result = program_.storage(part->result);
+      if (result == kNone) continue;
+      Work& work = cost_.by_result[result];
+      work.flops += part->work.flops;
+      if (sum > 0) work.cycles += cycles * part->work.slots.cycles() / sum;
     }
   }
 
-  template <class Emit>
-  void visit_loop(const For& loop, const Frame& frame, const Emit& emit) {
+  void statements(const Block& block, const Frame& frame, std::vector<Part>& parts) {
+    for (const Stmt& stmt : block) {
+      if (const auto* loop = stmt.as<For>())
+        visit_loop(*loop, frame, parts);
+      else if (const auto store = assignment(stmt))
+        parts.push_back({store->buffer, assign(*store, frame)});
+      else if (const auto* let = stmt.as<Let>())
+        parts.push_back({kNone, bind(*let, frame)});
+      else if (const auto* branch = stmt.as<If>())
+        visit_if(*branch, frame, parts);
+    }
+  }
+
+  void visit_loop(const For& loop, const Frame& frame, std::vector<Part>& parts) {
     const auto begin = range_of(loop.begin, context_), end = range_of(loop.end, context_);
     double trips = 1;
     if (const auto constant = extent(loop)) {
@@ -100,7 +113,7 @@ class CostWalker {
       } else {
         inner.lane = loop.var, inner.lanes = trips;
       }
-      statements(loop.body, inner, emit);
+      statements(loop.body, inner, parts);
       return;
     }
     Frame inner{.times = frame.statements(), .serial = loop.var};
@@ -146,13 +159,12 @@ class CostWalker {
     return found;
   }
 
-  template <class Emit>
-  void visit_if(const If& branch, const Frame& frame, const Emit& emit) {
+  void visit_if(const If& branch, const Frame& frame, std::vector<Part>& parts) {
     const auto condition = range_of(branch.condition, context_);
     const bool known = condition && condition->single();
     cost_.exact &= known;
-    if (!known || condition->low != 0) statements(branch.then_body, frame, emit);
-    if (!known || condition->low == 0) statements(branch.else_body, frame, emit);
+    if (!known || condition->low != 0) statements(branch.then_body, frame, parts);
+    if (!known || condition->low == 0) statements(branch.else_body, frame, parts);
   }
 
   void bind(const Var& var, const std::optional<IntegerRange>& range) {
@@ -162,26 +174,30 @@ class CostWalker {
       context_.variables.erase(var);
   }
 
-  void bind(const Let& let) {
+  Occupation bind(const Let& let, const Frame& frame) {
     bind(let.var, range_of(let.value, context_));
     dependences_.bind(let);
+    touch_loads(let.value);
+    return occupation(program_, target_, dependences_, frame, let);
   }
 
-  Slots assign(const Assignment& statement, const Frame& frame) {
-    const auto use = [&](TouchedBytes& bytes, BufferId buffer, const std::vector<Expr>& index) {
-      const Memory memory = program_.buffer(program_.storage(buffer)).memory;
-      if (memory != Memory::reg && memory != Memory::stack && memory != Memory::thread)
-        bytes.touch(buffer, index, context_);
-    };
-    walk(statement.value, [&](const Expr& e) {
-      if (const auto* load = e.as<Load>()) use(reads_, load->buffer, load->index);
+  Occupation assign(const Assignment& statement, const Frame& frame) {
+    touch_loads(statement.value);
+    touch(writes_, statement.buffer, *statement.index);
+    if (statement.reduction) touch(reads_, statement.buffer, *statement.index);
+    return occupation(program_, target_, dependences_, frame, statement);
+  }
+
+  void touch_loads(const Expr& expr) {
+    walk(expr, [&](const Expr& e) {
+      if (const auto* load = e.as<Load>()) touch(reads_, load->buffer, load->index);
     });
-    use(writes_, statement.buffer, *statement.index);
-    if (statement.reduction) use(reads_, statement.buffer, *statement.index);
-    const Occupation done = occupation(program_, target_, dependences_, frame, statement);
-    cost_.work.flops += done.flops;
-    cost_.by_result[program_.storage(statement.buffer)].flops += done.flops;
-    return done.slots;
+  }
+
+  void touch(TouchedBytes& bytes, BufferId buffer, const std::vector<Expr>& index) {
+    const Memory memory = program_.buffer(program_.storage(buffer)).memory;
+    if (memory != Memory::reg && memory != Memory::stack && memory != Memory::thread)
+      bytes.touch(buffer, index, context_);
   }
 
   const Program& program_;

@@ -1,4 +1,5 @@
 // Whose work it is: from buffers to layers.
+#include "passes/core_model.h"
 #include "passes/cost.h"
 
 namespace cnnc {
@@ -14,16 +15,24 @@ bool is_local(const Buffer& buffer) {
 void follow_registers(const Program& program, const Kernel& kernel,
                       std::map<BufferId, Work>& work) {
   std::map<BufferId, BufferId> sinks;
-  walk(kernel.body, [&](const Stmt& stmt) {
-    const auto* store = stmt.as<Store>();
-    const auto* add = stmt.as<Accumulate>();
-    if (!store && !add) return;
-    const BufferId to = store ? store->buffer : add->buffer;
-    walk(store ? store->value : add->value, [&](const Expr& e) {
+  std::map<Var, std::vector<BufferId>> lets;  // the registers that a variable is made of
+  const auto registers_in = [&](const Expr& expr) {
+    std::vector<BufferId> found;
+    walk(expr, [&](const Expr& e) {
       const auto* load = e.as<Load>();
-      if (load && load->buffer != to && is_local(program.buffer(load->buffer)))
-        sinks.try_emplace(load->buffer, program.storage(to));
+      if (load && is_local(program.buffer(load->buffer))) found.push_back(load->buffer);
+      if (const auto* var = e.as<Var>())
+        if (const auto let = lets.find(*var); let != lets.end())
+          found.insert(found.end(), let->second.begin(), let->second.end());
     });
+    return found;
+  };
+  walk(kernel.body, [&](const Stmt& stmt) {
+    if (const auto* let = stmt.as<Let>()) lets[let->var] = registers_in(let->value);
+    const auto statement = assignment(stmt);
+    if (!statement) return;
+    for (const BufferId from : registers_in(statement->value))
+      if (from != statement->buffer) sinks.try_emplace(from, program.storage(statement->buffer));
   });
   for (const auto& [from, to] : sinks) {
     const auto moved = work.extract(from);

@@ -140,6 +140,29 @@ TEST(Cost, sums_in_registers_belong_to_the_memory_that_takes_them) {
   EXPECT_EQ(rows[1].second.flops, 0);
 }
 
+TEST(Cost, what_a_let_computes_counts_for_the_statement_after_it) {
+  const Program program = program_of(R"(program p {
+  x : f32[10,8] input
+  dense1.y : f32[10,8] arena
+  relu1.y : f32[10,8] arena
+  kernel both serves dense1, relu1 {
+    for i in 0 .. 10 {
+      dense1.y[i, 0] = x[i, 0] + 1.0
+      let a : f32 = x[i, 1] * x[i, 2] + x[i, 3]
+      relu1.y[i, 0] = a * a
+    }
+  }
+}
+)");
+  const Kernel& kernel = program.kernels.front();
+  const KernelCost cost = cost_of(program, kernel, 1, 1, kTarget);
+  EXPECT_EQ(cost.work.flops, 40);
+  EXPECT_EQ(cost.read_bytes, 4 * 10 * 4);
+  const auto rows = by_layer(program, kernel, cost);
+  EXPECT_EQ(rows[0].second.flops, 10);
+  EXPECT_EQ(rows[1].second.flops, 30);
+}
+
 /// Whatever the schedule, the multiply-adds stay; what else there is, is little.
 class CostOfSchedule : public ::testing::TestWithParam<std::vector<std::string>> {};
 
