@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "runtime/commands.h"
+#include "runtime/emit_picture.h"
 #include "runtime/file.h"
 #include "runtime/inputs.h"
 #include "runtime/inspect.h"
@@ -31,15 +32,27 @@ std::string model_text(const Options& options) {
   return read_model(options.model, Language::standard()).canonical;
 }
 
+bool is_picture(const std::string& stage) {
+  const auto pictures = list_pictures();
+  return std::ranges::find(pictures, stage) != pictures.end();
+}
+
 }  // namespace
 
 int run_emit(const Options& options) {
   check_passes(options);
+  if (is_picture(options.stage)) {
+    if (!options.kernel.empty())
+      throw UsageError(fmt::format("--kernel means nothing to --emit {}", options.stage));
+    write_text(options, emit_picture(read_ir(options), options.stage, options.stop_after,
+                                     compile_options(options)));
+    return 0;
+  }
   const std::string& stage = options.stop_after.empty() ? options.stage : options.stop_after;
   const auto stages = list_stages();
   if (stage != "model" && std::ranges::find(stages, stage) == stages.end()) {
-    throw UsageError(
-        fmt::format("unknown stage {}; there is model, {}", stage, fmt::join(stages, ", ")));
+    throw UsageError(fmt::format("unknown stage {}; there is model, {}, {}", stage,
+                                 fmt::join(stages, ", "), fmt::join(list_pictures(), ", ")));
   }
   write_text(options, stage == "model" ? model_text(options)
                                        : emit(read_ir(options), stage, options.kernel,

@@ -151,7 +151,10 @@ void add_compiler_flags(CLI::App& app, Options& options, Flags& flags) {
     app.add_option(flag, value, description)->type_name(type)->group(group);
   };
   text("--emit", options.stage,
-       "text of a stage: model, graph, a pass by name, loops, llvm, assembly", "STAGE");
+       "text of a stage: model, graph, a pass by name, loops, llvm, assembly; or a picture: dot, "
+       "svg "
+       "(of the graph, or after the pass of --stop-after), memory-map",
+       "STAGE");
   text("--stop-after", options.stop_after, "text after this pass; with --time-passes: the last one",
        "PASS");
   text("--diff", options.diff, "what this pass changes, line by line", "PASS");
@@ -188,7 +191,9 @@ void check(const CLI::App& app, Options& options, const Flags& flags) {
   if (!needs_model && !options.model.empty()) {
     throw UsageError(fmt::format("{} takes no model", flag_of(options.command)));
   }
-  if (!options.stop_after.empty() && !options.stage.empty())
+  const bool picture =
+      options.stage == "dot" || options.stage == "svg" || options.stage == "memory-map";
+  if (!options.stop_after.empty() && !options.stage.empty() && !picture)
     throw UsageError("--emit and --stop-after contradict each other: give one of them");
   if (options.learning_rate && *options.learning_rate <= 0)
     throw UsageError("--lr must be greater than zero");

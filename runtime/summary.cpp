@@ -12,14 +12,6 @@
 namespace cnnc {
 namespace {
 
-std::int64_t flops_of(const Graph& graph, const Node& node) {
-  if (!node.op->flops) return 0;
-  std::vector<TensorType> operands;
-  for (const Value value : node.operands) operands.push_back(graph.type(value));
-  return node.op->flops(
-      {.operands = operands, .results = node.types, .attributes = node.attributes});
-}
-
 /// 28x28x32
 std::string shape_text(const Dims& dims) {
   std::string text;
@@ -89,16 +81,24 @@ std::string argument_text(const ArgumentDef& argument, const AttributeValue& val
   return to_string(value);
 }
 
+std::int64_t node_flops(const Graph& graph, const Node& node) {
+  if (!node.op->flops) return 0;
+  std::vector<TensorType> operands;
+  for (const Value value : node.operands) operands.push_back(graph.type(value));
+  return node.op->flops(
+      {.operands = operands, .results = node.types, .attributes = node.attributes});
+}
+
 std::int64_t graph_flops(const Graph& graph) {
   std::int64_t sum = 0;
-  for (const auto& node : graph.nodes) sum += flops_of(graph, node);
+  for (const auto& node : graph.nodes) sum += node_flops(graph, node);
   return sum;
 }
 
 std::int64_t graph_flops(const Graph& graph, std::string_view label) {
   std::int64_t sum = 0;
   for (const auto& node : graph.nodes) {
-    if (node.label == label) sum += flops_of(graph, node);
+    if (node.label == label) sum += node_flops(graph, node);
   }
   return sum;
 }

@@ -10,6 +10,8 @@
 
 namespace cnnc {
 
+/// FLOP (2 a multiply-add) for one image of `node`.
+std::int64_t node_flops(const Graph& graph, const Node& node);
 /// FLOP (2 a multiply-add) for one image of the nodes of `graph` that carry `label`; of all nodes
 /// where there is no label given.
 std::int64_t graph_flops(const Graph& graph);

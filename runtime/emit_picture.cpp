@@ -1,0 +1,39 @@
+#include "runtime/emit_picture.h"
+
+#include "runtime/graph_picture.h"
+#include "runtime/memory_picture.h"
+
+namespace cnnc {
+namespace {
+
+/// The rows that a program's largest batch has: the length of its inputs `image`, else 1.
+std::int64_t rows_of(const Program& program) {
+  const auto image = program.find("image");
+  if (!image || program.buffer(*image).type.dims.empty()) return 1;
+  return program.buffer(*image).type.dims.front();
+}
+
+}  // namespace
+
+std::vector<std::string> list_pictures() { return {"dot", "svg", "memory-map"}; }
+
+std::string emit_picture(const Ir& given, const std::string& picture, const std::string& stage,
+                         const CompileOptions& options) {
+  const auto* graph = std::get_if<Graph>(&given);
+  const bool is_map = picture == "memory-map";
+  if (!graph && !stage.empty())
+    fail("a program of loops is past the stage {}: use --run {}", stage, stage);
+  const std::string at = stage.empty() ? (is_map ? "loops" : "graph") : stage;
+  const Ir ir = graph ? ir_at(*graph, at, options) : given;
+  const auto* program = std::get_if<Program>(&ir);
+  if (is_map) {
+    if (!program) fail("a memory map needs a program of loops; {} is a stage of the graph", at);
+    return memory_map(*program);
+  }
+  const BoxPicture boxes = program ? picture_of(*program, rows_of(*program), options.target)
+                                   : picture_of(std::get<Graph>(ir));
+  const std::string dot = to_dot(boxes);
+  return picture == "svg" ? svg_of(dot) : dot;
+}
+
+}  // namespace cnnc
