@@ -24,6 +24,7 @@ Examples
   cnnc examples/mnist.model --emit graph                 the network as a graph
   cnnc examples/mnist.model --emit loops --for infer     the loops that run it
   cnnc examples/mnist.model --emit assembly --kernel NAME --target x86-64-v4
+  cnnc examples/mnist.model --emit svg --stop-after fuse -o fused.svg   what was fused, as a picture
   cnnc examples/mnist.model --diff fuse                  what a pass changes
   cnnc examples/mnist.model --time-passes
   cnnc examples/mnist.model --emit fuse --batch 2 -o net.loops

@@ -1,0 +1,95 @@
+// Single kernels on one core, with Google Benchmark: all of them, or those of a filter:
+//   build/release/tests/bench/kernel_bench --benchmark_filter=conv/forward/5x5
+// Counters: GFLOPs (a second), of_peak (share of the FMA peak, measured right before and after),
+// of_memory (share of the memory's or caches' bandwidth that it needs at this speed), predicted
+// (the cost model's of_peak).
+#include <benchmark/benchmark.h>
+
+#include <cmath>
+#include <cstring>
+#include <memory>
+
+#include "passes/cost.h"
+#include "runtime/compile.h"
+#include "runtime/machine_peak.h"
+#include "runtime/profile.h"
+#include "runtime/random.h"
+#include "runtime/summary.h"
+#include "tests/bench/kernel_cases.h"
+
+namespace cnnc::bench {
+namespace {
+
+/// Reals in [-1, 1); whole numbers 0 .. 3, which every pooling window has.
+void fill(Executable& executable) {
+  for (const std::string& name : executable.names()) {
+    const TensorRef ref = executable.tensor(name);
+    const std::uint64_t stream = stream_of(name);
+    dispatch(ref.type.scalar, [&](auto zero) {
+      for (std::size_t i = 0; i < ref.bytes.size() / sizeof zero; ++i) {
+        const double uniform = random_uniform(1, stream, i);
+        const auto value = static_cast<decltype(zero)>(
+            is_float(ref.type.scalar) ? 2 * uniform - 1 : std::floor(4 * uniform));
+        std::memcpy(ref.bytes.data() + i * sizeof zero, &value, sizeof zero);
+      }
+    });
+  }
+}
+
+void run(benchmark::State& state, const KernelCase& kernel_case, MachinePeak& machine) {
+  const Target target = host_target();
+  ThreadPool one(1);
+  Executable executable = compile(kernel_case.graph, {.target = target});
+  fill(executable);
+  const std::int64_t batch = kernel_case.graph.batch;
+  executable.run(batch, one);
+
+  const double peak_before = machine.flops_per_second(one);
+  double seconds = 0, calls = 0;
+  for (auto _ : state) {
+    const auto start = std::chrono::steady_clock::now();
+    executable.run(batch, one);
+    seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    ++calls;
+  }
+  const double peak = (peak_before + machine.flops_per_second(one)) / 2;
+  const MachineSpeed speed{
+      .cycles_per_second = peak / peak_flops_per_cycle(target, ScalarType::f32),
+      .flops_per_second = peak,
+      .bytes_per_second = machine.bytes_per_second(one),
+      .cached_bytes_per_second = machine.cached_bytes_per_second(one)};
+  const auto kernels = predict_kernels(executable.program(), batch, 1, target, speed);
+  double memory_seconds = 0;
+  for (const auto& kernel : kernels) memory_seconds += speed.seconds_to_move(kernel.bytes);
+  const auto flops = static_cast<double>(graph_flops(kernel_case.graph) * batch);
+  const double rate = flops * calls / seconds;
+  state.counters["GFLOPs"] = rate / 1e9;
+  state.counters["of_peak"] = rate / peak;
+  state.counters["of_memory"] = memory_seconds * calls / seconds;
+  state.counters["predicted"] = flops / predicted_seconds(kernels) / peak;
+}
+
+}  // namespace
+}  // namespace cnnc::bench
+
+int main(int argc, char** argv) {
+  // A tenth of a second each, unless the arguments say otherwise.
+  std::vector<char*> arguments(argv, argv + argc);
+  std::string least = "--benchmark_min_time=0.1";
+  arguments.insert(arguments.begin() + 1, least.data());
+  argc = static_cast<int>(arguments.size());
+  arguments.push_back(nullptr);
+  argv = arguments.data();
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
+  const auto machine =
+      std::make_shared<cnnc::MachinePeak>(cnnc::host_target(), cnnc::ScalarType::f32);
+  for (const auto& kernel_case : cnnc::bench::kernel_cases())
+    benchmark::RegisterBenchmark(kernel_case.name.c_str(), [kernel_case,
+                                                            machine](benchmark::State& state) {
+      cnnc::bench::run(state, kernel_case, *machine);
+    })->Unit(benchmark::kMicrosecond);
+  benchmark::RunSpecifiedBenchmarks();
+  benchmark::Shutdown();
+  return 0;
+}
