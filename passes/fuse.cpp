@@ -1,6 +1,6 @@
 // fuse:
 //   kernel relu  { for n, i { r[n,i] = max(x[n,i], 0) } }    kernel scale..sum { for n {
-//   kernel scale { for n, i { s[n,i] = r[n,i] * 2 } }     ->   for i { s[n,i] = max(x[n,i], 0) * 2 }
+//   kernel scale { for n, i { s[n,i] = r[n,i] * 2 } }   ->   for i { s[n,i] = max(x[n,i], 0) * 2 }
 //   kernel sum   { for n { t[n] = sum of s[n,i] } }            t[n] = sum of s[n,i] } }
 // The buffer r goes with its kernel.
 #include "passes/fuse.h"

@@ -13,6 +13,7 @@
 #include <limits>
 #include <set>
 
+#include "passes/drop_unused_buffers.h"
 #include "passes/nest.h"
 
 namespace cnnc {
@@ -74,6 +75,7 @@ class Lowering {
     for (std::size_t i = 0; i < graph_.nodes.size(); ++i)
       if (live[i] && !is_input(graph_.nodes[i])) lower_node(static_cast<int>(i));
     for (const Output& output : graph_.outputs) lower_output(output);
+    drop_dead_kernels();
     return std::move(program_);
   }
 
@@ -420,6 +422,25 @@ class Lowering {
     add_kernel(unique(output.name + ".update"), layer, nest(copy, destination));
   }
 
+  /// Some results of an op may have no use (where the maximum was, in inference), and then the
+  /// stages that make them.
+  void drop_dead_kernels() {
+    std::set<BufferId> needed;
+    for (std::size_t k = program_.kernels.size(); k-- > 0;) {
+      const auto all = accesses(program_.kernels[k].body);
+      const bool live = std::any_of(all.begin(), all.end(), [&](const BufferAccess& access) {
+        const BufferId id = program_.storage(access.buffer);
+        const Memory memory = program_.buffer(id).memory;
+        return access.write &&
+               (memory == Memory::state || memory == Memory::output || needed.contains(id));
+      });
+      if (live)
+        for (const BufferAccess& access : all) needed.insert(program_.storage(access.buffer));
+      else
+        program_.kernels.erase(program_.kernels.begin() + static_cast<std::ptrdiff_t>(k));
+    }
+  }
+
   bool has_views(BufferId buffer) const {
     return std::any_of(program_.buffers.begin(), program_.buffers.end(),
                        [&](const Buffer& b) { return b.view_of == buffer; });
@@ -435,6 +456,8 @@ class Lowering {
 
 }  // namespace
 
-Program lower(const Graph& graph, const Target&) { return Lowering(graph).run(); }
+Program lower(const Graph& graph, const Target&) {
+  return drop_unused_buffers(Lowering(graph).run());
+}
 
 }  // namespace cnnc

@@ -45,6 +45,18 @@ std::vector<BufferAccess> accesses(const Block& block) {
   return all;
 }
 
+std::optional<std::int64_t> memory_stride(const Program& program, BufferId buffer,
+                                          const std::vector<Expr>& index, const Var& var) {
+  const Dims& dims = program.buffer(buffer).type.dims;
+  std::int64_t scale = 1, total = 0;
+  for (std::size_t i = dims.size(); i-- > 0; scale *= dims[i]) {
+    const auto step = stride_in(index[i], var);
+    if (!step) return std::nullopt;
+    total += *step * scale;
+  }
+  return total;
+}
+
 std::optional<std::int64_t> extent(const For& loop) { return constant_extent(loop); }
 
 bool runs_over_groups(const For& loop) {

@@ -11,6 +11,7 @@
 #include "passes/parallelize.h"
 #include "passes/plan_memory.h"
 #include "passes/simplify.h"
+#include "passes/split_borders.h"
 #include "passes/tile.h"
 #include "passes/unroll.h"
 #include "passes/vectorize.h"
@@ -36,6 +37,8 @@ std::span<const PassRow<Program>> loop_passes() {
        fuse},
       {"localize", "keep what lives within a group of samples in a worker's scratch", localize},
       {"tile", "compute blocks of results at once, their sums in registers", tile},
+      {"split_borders", "give the border and the interior of an image loops of their own",
+       split_borders},
       {"vectorize", "make vector loops of independent innermost loops", vectorize},
       {"unroll", "unroll loops over register tiles", unroll},
       {"parallelize", "run independent outermost loops on all threads", parallelize},

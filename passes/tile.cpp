@@ -53,19 +53,6 @@ std::optional<ReductionNest> match(const Program& program, const Stmt& stmt) {
                        inner.loops, *accumulate,   *store};
 }
 
-/// Elements between neighbours along `var`, where constant.
-std::optional<std::int64_t> memory_stride(const Program& program, BufferId buffer,
-                                          const std::vector<Expr>& index, const Var& var) {
-  const Dims& dims = program.buffer(buffer).type.dims;
-  std::int64_t scale = 1, total = 0;
-  for (std::size_t i = dims.size(); i-- > 0; scale *= dims[i]) {
-    const auto step = stride_in(index[i], var);
-    if (!step) return std::nullopt;
-    total += *step * scale;
-  }
-  return total;
-}
-
 class Tiler {
  public:
   Tiler(const Program& program, const Target& target) : program_(program), target_(target) {}

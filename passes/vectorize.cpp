@@ -46,18 +46,12 @@ class Vectorizer {
       if (!store && !accumulate) return std::nullopt;
       const BufferId buffer = store ? store->buffer : accumulate->buffer;
       const auto& index = store ? store->index : accumulate->index;
-      if (index.empty() || !contiguous(index, loop.var)) return std::nullopt;
+      if (memory_stride(program_, buffer, index, loop.var) != 1) return std::nullopt;
       widest = std::max(widest, size_of(program_.buffer(buffer).type.scalar));
       if (!widen(store ? store->value : accumulate->value, loop.var, widest)) return std::nullopt;
     }
     if (loop.body.empty() || carries(loop)) return std::nullopt;
     return target_.vector_bytes / static_cast<std::int64_t>(widest);
-  }
-
-  static bool contiguous(const std::vector<Expr>& index, const Var& var) {
-    for (std::size_t i = 0; i < index.size(); ++i)
-      if (stride_in(index[i], var) != (i + 1 == index.size() ? 1 : 0)) return false;
-    return true;
   }
 
   /// Takes account of the widest type that varies from lane to lane; refuses loads that would go
@@ -70,7 +64,7 @@ class Vectorizer {
       const bool varies = std::any_of(l->index.begin(), l->index.end(),
                                       [&](const Expr& i) { return depends_on(i, var); });
       if (!varies) return;
-      good &= contiguous(l->index, var);
+      good &= memory_stride(program_, l->buffer, l->index, var) == 1;
       widest = std::max(widest, size_of(e.type()));
     });
     return good;

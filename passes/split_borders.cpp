@@ -1,0 +1,190 @@
+// split_borders:
+//   for x in 0 .. 30 {                                               padded[0] = 0.0
+//     padded[x] = select(1 <= x & x < 29,                       ->   for x in 1 .. 29 { padded[x] =
+//     image[x - 1] }
+//                        image[min(max(x - 1, 0), 27)], 0.0) }       padded[29] = 0.0
+#include "passes/split_borders.h"
+
+#include <algorithm>
+#include <limits>
+#include <map>
+#include <set>
+
+#include "passes/nest.h"
+
+namespace cnnc {
+
+namespace {
+
+/// Least and greatest value, both included.
+struct Interval {
+  std::int64_t low, high;
+};
+using Ranges = std::map<Var, Interval>;
+
+constexpr std::int64_t kFar = std::int64_t{1} << 40;  // beyond any index
+
+/// The values that an index expression can take; nothing where they are unknown or large.
+std::optional<Interval> interval_of(const Expr& e, const Ranges& ranges) {
+  if (const auto value = e.constant()) return Interval{*value, *value};
+  if (const auto* var = e.as<Var>()) {
+    const auto found = ranges.find(*var);
+    return found == ranges.end() ? std::nullopt : std::optional(found->second);
+  }
+  const auto* binary = e.as<Binary>();
+  if (!binary || e.type() != ScalarType::i64) return std::nullopt;
+  const auto a = interval_of(binary->a, ranges), b = interval_of(binary->b, ranges);
+  if (!a || !b) return std::nullopt;
+  Interval result{};
+  switch (binary->op) {
+    case BinaryOp::add: result = {a->low + b->low, a->high + b->high}; break;
+    case BinaryOp::sub: result = {a->low - b->high, a->high - b->low}; break;
+    case BinaryOp::min: result = {std::min(a->low, b->low), std::min(a->high, b->high)}; break;
+    case BinaryOp::max: result = {std::max(a->low, b->low), std::max(a->high, b->high)}; break;
+    case BinaryOp::mul: {
+      const auto [low, high] =
+          std::minmax({a->low * b->low, a->low * b->high, a->high * b->low, a->high * b->high});
+      result = {low, high};
+      break;
+    }
+    default: return std::nullopt;
+  }
+  if (result.low < -kFar || result.high > kFar) return std::nullopt;
+  return result;
+}
+
+Expr truth(bool value) { return integer_constant(ScalarType::boolean, value ? 1 : 0); }
+
+/// What `e` is, where the ranges of its variables decide it.
+Expr decided(const Expr& e, const Ranges& ranges) {
+  if (const auto* s = e.as<Select>()) {
+    if (const auto condition = s->condition.constant()) return *condition ? s->a : s->b;
+    return {};
+  }
+  const auto* binary = e.as<Binary>();
+  if (!binary) return {};
+  if (e.type() == ScalarType::boolean && binary->op == BinaryOp::bit_and) {
+    const auto a = binary->a.constant(), b = binary->b.constant();
+    if (a) return *a ? binary->b : truth(false);
+    if (b) return *b ? binary->a : truth(false);
+    return {};
+  }
+  const bool comparison = binary->op == BinaryOp::less || binary->op == BinaryOp::less_equal;
+  const bool clamp = binary->op == BinaryOp::min || binary->op == BinaryOp::max;
+  if (binary->a.type() != ScalarType::i64 || !(comparison || clamp)) return {};
+  const auto a = interval_of(binary->a, ranges), b = interval_of(binary->b, ranges);
+  if (!a || !b) return {};
+  switch (binary->op) {
+    case BinaryOp::less:
+      if (a->high < b->low) return truth(true);
+      if (a->low >= b->high) return truth(false);
+      return {};
+    case BinaryOp::less_equal:
+      if (a->high <= b->low) return truth(true);
+      if (a->low > b->high) return truth(false);
+      return {};
+    case BinaryOp::min:
+      if (a->high <= b->low) return binary->a;
+      if (b->high <= a->low) return binary->b;
+      return {};
+    default:
+      if (a->low >= b->high) return binary->a;
+      if (b->low >= a->high) return binary->b;
+      return {};
+  }
+}
+
+/// Where inside begin .. end a comparison of `var` alone with a constant, in `block`, changes its
+/// value.
+std::set<std::int64_t> changes(const Block& block, const Var& var, std::int64_t begin,
+                               std::int64_t end) {
+  std::set<std::int64_t> points;
+  walk_exprs(block, [&](const Expr& top) {
+    walk(top, [&](const Expr& e) {
+      const auto* binary = e.as<Binary>();
+      if (!binary || (binary->op != BinaryOp::less && binary->op != BinaryOp::less_equal)) return;
+      const bool var_left = depends_on(binary->a, var);
+      const Expr& side = var_left ? binary->a : binary->b;
+      const auto limit = (var_left ? binary->b : binary->a).constant();
+      if (!limit || stride_in(side, var) != 1) return;
+      const auto offset = substitute(side, {{var, Expr(0)}}).constant();  // side = var + offset
+      if (!offset) return;
+      // var + offset < limit and limit <= var + offset change at the same point; the other two one
+      // later.
+      const bool strict = binary->op == BinaryOp::less;
+      const std::int64_t point = *limit - *offset + (strict == var_left ? 0 : 1);
+      if (begin < point && point < end) points.insert(point);
+    });
+  });
+  return points;
+}
+
+class Splitter {
+ public:
+  Block run(const Block& block) {
+    Block result;
+    for (const Stmt& stmt : block) {
+      if (const auto* loop = stmt.as<For>())
+        split(*loop, result);
+      else if (const auto* branch = stmt.as<If>())
+        result.push_back(
+            {If{simplified(branch->condition), run(branch->then_body), run(branch->else_body)}});
+      else
+        for (Stmt& one : map_exprs({stmt}, [&](const Expr& e) { return simplified(e); }))
+          result.push_back(std::move(one));
+    }
+    return result;
+  }
+
+ private:
+  /// More pieces than this would be more code than the tests cost.
+  static constexpr std::size_t kMaxPieces = 3;
+
+  Expr simplified(const Expr& expr) const {
+    return transform(expr, [&](const Expr& e) { return decided(e, ranges_); });
+  }
+
+  void split(const For& loop, Block& result) {
+    const auto begin = loop.begin.constant(), end = loop.end.constant();
+    if (!begin || !end || loop.kind != LoopKind::serial) {
+      For copy = loop;
+      copy.body = run(loop.body);
+      result.push_back({std::move(copy)});
+      return;
+    }
+    auto points = changes(loop.body, loop.var, *begin, *end);
+    if (points.size() >= kMaxPieces) points.clear();
+    points.insert(*end);
+    std::int64_t from = *begin;
+    const bool whole = points.size() == 1;
+    for (const std::int64_t to : points) {
+      add_piece(loop, from, to, whole, result);
+      from = to;
+    }
+  }
+
+  void add_piece(const For& loop, std::int64_t from, std::int64_t to, bool whole, Block& result) {
+    if (!whole && to - from == 1) {
+      const Block body = run(substitute(loop.body, {{loop.var, Expr(from)}}));
+      result.insert(result.end(), body.begin(), body.end());
+      return;
+    }
+    const Var var = whole ? loop.var : make_var(loop.var->name);
+    const Block body = whole ? loop.body : substitute(loop.body, {{loop.var, Expr(var)}});
+    ranges_[var] = {from, to - 1};
+    result.push_back({For{var, from, to, loop.kind, run(body)}});
+    ranges_.erase(var);
+  }
+
+  Ranges ranges_;
+};
+
+}  // namespace
+
+Program split_borders(const Program& program, const Target&) {
+  Program result = program;
+  for (Kernel& kernel : result.kernels) kernel.body = Splitter().run(kernel.body);
+  return result;
+}
+
+}  // namespace cnnc
