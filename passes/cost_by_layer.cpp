@@ -47,6 +47,7 @@ void follow_registers(const Program& program, const Kernel& kernel,
 std::vector<std::pair<std::string, Work>> by_layer(const Program& program, const Kernel& kernel,
                                                    const KernelCost& cost) {
   std::vector<std::pair<std::string, Work>> rows;
+  rows.reserve(kernel.layers.size() + 1);
   for (const std::string& layer : kernel.layers) rows.emplace_back(layer, Work{});
   rows.emplace_back("", Work{});
   for (const auto& [buffer, work] : cost.by_result) {

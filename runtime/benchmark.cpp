@@ -134,6 +134,7 @@ struct Pair {
 std::vector<double> ratios(const std::vector<double>& above, const std::vector<double>& below,
                            double factor) {
   std::vector<double> result;
+  result.reserve(above.size());
   for (std::size_t i = 0; i < above.size(); ++i) result.push_back(factor * above[i] / below[i]);
   return result;
 }

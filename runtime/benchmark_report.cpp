@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "runtime/text_table.h"
 
 namespace cnnc {
@@ -13,7 +15,7 @@ std::string megabytes(std::int64_t bytes) {
 
 std::string rate(double images_per_second) {
   return images_per_second < 100 ? fmt::format("{:.2f}", images_per_second)
-                                 : grouped(static_cast<std::int64_t>(images_per_second + 0.5));
+                                 : grouped(std::llround(images_per_second));
 }
 
 std::string spread(const Spread& values) {

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "ir/diagnostic.h"
+#include "runtime/markup.h"
 #include "runtime/subprocess.h"
 
 namespace cnnc {
@@ -39,28 +40,12 @@ std::string quoted(std::string_view text) {
   return result + "\"";
 }
 
-/// For a label in angle brackets.
-std::string escaped(std::string_view text) {
-  std::string result;
-  for (const char c : text) {
-    if (c == '<')
-      result += "&lt;";
-    else if (c == '>')
-      result += "&gt;";
-    else if (c == '&')
-      result += "&amp;";
-    else
-      result += c;
-  }
-  return result;
-}
-
 std::string node_text(const PictureNode& node, std::size_t index) {
   const Look look = look_of(node.shape);
-  std::string label = fmt::format("<b>{}</b>", escaped(node.name));
+  std::string label = fmt::format("<b>{}</b>", escape_markup(node.name));
   if (!node.details.empty())
     label += fmt::format("<br/><font point-size=\"9\" color=\"#44505f\">{}</font>",
-                         escaped(node.details));
+                         escape_markup(node.details));
   return fmt::format(
       "n{} [label=<{}>, shape={}, style=\"{}\", fillcolor=\"{}\", color=\"{}\", tooltip={}];\n",
       index, label, look.shape, look.style,

@@ -8,16 +8,6 @@
 namespace cnnc {
 namespace {
 
-/// B×28×28×32, with the element type where it is not f32.
-std::string shape_text(const TensorType& type) {
-  std::string text;
-  for (const auto dim : type.dims)
-    text += (text.empty() ? "" : "×") + (dim == kBatch ? std::string("B") : std::to_string(dim));
-  if (type.scalar == ScalarType::f32) return text.empty() ? "scalar" : text;
-  return text.empty() ? std::string(name_of(type.scalar))
-                      : fmt::format("{} {}", name_of(type.scalar), text);
-}
-
 std::string without_layer(const std::string& name, const std::string& layer) {
   return !layer.empty() && name.starts_with(layer + ".") ? name.substr(layer.size() + 1) : name;
 }
@@ -88,7 +78,7 @@ class GraphDrawing {
   PictureNode input_node(const Node& node) {
     const bool data = input_role(node) == "data";
     return {.name = data ? input_name(node) : without_layer(input_name(node), node.label),
-            .details = shape_text(node.types.front()),
+            .details = shape_label(node.types.front()),
             .tooltip = input_name(node),
             .shape = data ? NodeShape::input : NodeShape::memory,
             .box = box_of(node, true)};
@@ -119,7 +109,8 @@ class GraphDrawing {
     const auto source = ids_.find(from.node), target = ids_.find(to);
     if (source == ids_.end() || target == ids_.end()) return;
     const bool kept = forward_.contains(from.node) && !forward_.contains(to);
-    picture_.edges.push_back({source->second, target->second, shape_text(graph_.type(from)), kept});
+    picture_.edges.push_back(
+        {source->second, target->second, shape_label(graph_.type(from)), kept});
   }
 
   void add_output(const Output& output) {
@@ -134,7 +125,7 @@ class GraphDrawing {
       node.box = picture_.nodes[source->second].box;
     }
     picture_.edges.push_back(
-        {source->second, picture_.nodes.size(), shape_text(graph_.type(output.value))});
+        {source->second, picture_.nodes.size(), shape_label(graph_.type(output.value))});
     picture_.nodes.push_back(std::move(node));
   }
 
@@ -146,6 +137,15 @@ class GraphDrawing {
 };
 
 }  // namespace
+
+std::string shape_label(const TensorType& type) {
+  std::string text;
+  for (const auto dim : type.dims)
+    text += (text.empty() ? "" : "×") + (dim == kBatch ? std::string("B") : std::to_string(dim));
+  if (type.scalar == ScalarType::f32) return text.empty() ? "scalar" : text;
+  return text.empty() ? std::string(name_of(type.scalar))
+                      : fmt::format("{} {}", name_of(type.scalar), text);
+}
 
 BoxPicture picture_of(const Graph& graph) { return GraphDrawing(graph).draw(); }
 

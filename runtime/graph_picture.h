@@ -10,6 +10,9 @@
 
 namespace cnnc {
 
+/// B×28×28×32, with the element type where it is not f32.
+std::string shape_label(const TensorType& type);
+
 /// A node an op, an arrow a value with its shape, a box a layer (another one for its part of the
 /// backward pass). Colour: share of the FLOP. Constants and scalar inputs are written into the ops
 /// that use them.

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "passes/plan_memory.h"
+#include "runtime/markup.h"
 
 namespace cnnc {
 namespace {
@@ -20,23 +21,6 @@ constexpr std::size_t kMostNames = 160;
 constexpr std::array<std::string_view, 12> kColours = {"#8ecae6", "#ffb703", "#90be6d", "#f4a3a8",
                                                        "#b8a1d9", "#f9c784", "#7fd1b9", "#d4a373",
                                                        "#a3b9e0", "#e9d66b", "#c5cbd3", "#e8a5cf"};
-
-std::string escaped(std::string_view text) {
-  std::string result;
-  for (const char c : text) {
-    if (c == '<')
-      result += "&lt;";
-    else if (c == '>')
-      result += "&gt;";
-    else if (c == '&')
-      result += "&amp;";
-    else if (c == '"')
-      result += "&quot;";
-    else
-      result += c;
-  }
-  return result;
-}
 
 /// As much of the text as fits into `width` pixels at `size`; empty where that is too little.
 std::string fitted(const std::string& text, double width, double size) {
@@ -139,7 +123,7 @@ class Drawing {
   void text(double x, double y, double size, const std::string& words,
             const std::string& more = "") {
     svg_ += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" font-size=\"{}\" {}>{}</text>\n", x, y,
-                        size, more, escaped(words));
+                        size, more, escape_markup(words));
   }
 
   void line(double x1, double y1, double x2, double y2, const std::string& more) {
@@ -149,7 +133,8 @@ class Drawing {
 
   void grid(double width, double bytes, double scale, double bottom) {
     const double step = tick_step(bytes);
-    for (double at = 0; at <= bytes; at += step) {
+    for (int tick = 0; tick * step <= bytes; ++tick) {
+      const double at = tick * step;
       line(kLeft, bottom - at * scale, kLeft + width, bottom - at * scale, "stroke=\"#e3e7ec\"");
       text(kLeft - 6, bottom - at * scale + 4, 10, at == 0 ? "0" : size_text(at),
            "text-anchor=\"end\"");
@@ -171,7 +156,7 @@ class Drawing {
         "<rect x=\"{:.1f}\" y=\"{:.2f}\" width=\"{:.1f}\" height=\"{:.2f}\" fill=\"{}\" "
         "stroke=\"#55606e\" stroke-width=\"0.6\"><title>{}: {}, {}, at {}, alive {} to "
         "{}</title></rect>\n",
-        x, y, width, height, colour_of(layer_of(program_, buffer.name)), escaped(buffer.name),
+        x, y, width, height, colour_of(layer_of(program_, buffer.name)), escape_markup(buffer.name),
         to_string(buffer.type), size_text(static_cast<double>(range.bytes)), offset_of(range),
         range.first, range.last);
     if (height < 11) return;

@@ -8,14 +8,6 @@
 namespace cnnc {
 namespace {
 
-std::string shape_text(const Buffer& buffer) {
-  std::string text;
-  for (const auto dim : buffer.type.dims) text += (text.empty() ? "" : "×") + std::to_string(dim);
-  if (buffer.type.scalar == ScalarType::f32) return text.empty() ? "scalar" : text;
-  return text.empty() ? std::string(name_of(buffer.type.scalar))
-                      : fmt::format("{} {}", name_of(buffer.type.scalar), text);
-}
-
 class ProgramDrawing {
  public:
   ProgramDrawing(const Program& program, std::int64_t count, const Target& target)
@@ -106,7 +98,7 @@ class ProgramDrawing {
 
   std::size_t add_node(BufferId storage) {
     const Buffer& buffer = program_.buffer(storage);
-    PictureNode node{.name = buffer.name, .details = "", .tooltip = shape_text(buffer)};
+    PictureNode node{.name = buffer.name, .details = "", .tooltip = shape_label(buffer.type)};
     if (buffer.memory == Memory::state) node.shape = NodeShape::memory;
     if (buffer.memory == Memory::input) node.shape = NodeShape::input;
     if (buffer.memory == Memory::output) node.shape = NodeShape::output;
@@ -138,7 +130,7 @@ class ProgramDrawing {
     const bool update = buffers_[from] == buffers_[to];
     if (update || !connected_.emplace(from, to).second) return;
     const Buffer& buffer = program_.buffer(buffers_[from]);
-    picture_.edges.push_back({from, to, shape_text(buffer), buffer.memory == Memory::thread});
+    picture_.edges.push_back({from, to, shape_label(buffer.type), buffer.memory == Memory::thread});
   }
 
   const Program& program_;

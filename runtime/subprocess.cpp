@@ -24,8 +24,13 @@ File temporary_file() {
   return file;
 }
 
+void start_over(const File& file) {
+  if (std::fseek(file.get(), 0, SEEK_SET) != 0)
+    fail("a temporary file cannot be read: {}", std::strerror(errno));
+}
+
 std::string contents(const File& file) {
-  std::rewind(file.get());
+  start_over(file);
   std::string text;
   char block[4096];
   for (std::size_t n = 0; (n = std::fread(block, 1, sizeof block, file.get())) > 0;)
@@ -41,7 +46,7 @@ std::optional<FilterResult> run_filter(const std::vector<std::string>& command,
   if (std::fwrite(input.data(), 1, input.size(), in.get()) != input.size() ||
       std::fflush(in.get()) != 0)
     fail("a temporary file could not be written: {}", std::strerror(errno));
-  std::rewind(in.get());
+  start_over(in);
 
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
@@ -50,6 +55,7 @@ std::optional<FilterResult> run_filter(const std::vector<std::string>& command,
   posix_spawn_file_actions_adddup2(&actions, fileno(error.get()), 2);
   std::vector<std::string> words = command;
   std::vector<char*> arguments;
+  arguments.reserve(words.size() + 1);
   for (auto& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
   pid_t child = 0;
