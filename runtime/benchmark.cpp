@@ -117,7 +117,7 @@ struct Pair {
   Mode mode;
   double flops_per_image;
   Subject fused, unfused;
-  std::vector<double> fused_rates = {}, unfused_rates = {};
+  std::vector<double> fused_rates = {}, unfused_rates = {}, fused_rates_alone = {};
 
   Pair(const Model& model, const Language& language, Mode m, const BenchmarkOptions& options)
       : mode(m),
@@ -125,9 +125,10 @@ struct Pair {
         fused(model, language, m, batch_of(model, options), options, true),
         unfused(model, language, m, batch_of(model, options), options, false) {}
 
-  void round(double seconds, ThreadPool& pool) {
+  void round(double seconds, ThreadPool& pool, ThreadPool& one) {
     fused_rates.push_back(fused.rate(seconds, pool));
     unfused_rates.push_back(unfused.rate(seconds, pool));
+    fused_rates_alone.push_back(pool.size() > 1 ? fused.rate(seconds, one) : fused_rates.back());
   }
 };
 
@@ -164,6 +165,7 @@ ModeFigures figures_of(Pair& pair, const std::vector<double>& peaks, const Bench
   figures.fused = of(pair.fused, pair.fused_rates);
   figures.unfused = of(pair.unfused, pair.unfused_rates);
   figures.speedup = spread_of(ratios(pair.fused_rates, pair.unfused_rates, 1));
+  figures.scaling = spread_of(ratios(pair.fused_rates, pair.fused_rates_alone, 1));
   return figures;
 }
 
@@ -230,12 +232,13 @@ BenchmarkResult benchmark(const Model& model, const Language& language,
     peaks.push_back(machine.flops_per_second(pool));
     bandwidths.push_back(machine.bytes_per_second(pool));
     cached_bandwidths.push_back(machine.cached_bytes_per_second(pool));
-    for (auto& pair : pairs) pair->round(options.seconds, pool);
+    for (auto& pair : pairs) pair->round(options.seconds, pool, one);
     // The peak of a round is that before and after it, so that a drift between weighs less.
     peaks.back() = (peaks.back() + machine.flops_per_second(pool)) / 2;
   }
   result.peak = spread_of(peaks);
   result.peak_one_core = spread_of(single_peaks);
+  result.peak_scaling = spread_of(ratios(peaks, single_peaks, 1));
   result.bandwidth = spread_of(bandwidths);
   result.cached_bandwidth = spread_of(cached_bandwidths);
   result.speed = {.cycles_per_second = result.peak.median / result.threads /

@@ -51,6 +51,7 @@ struct ModeFigures {
   double flops_per_image = 0;  // dense: 2 a multiply-add
   ProgramFigures fused, unfused;
   Spread speedup;  // fused against unfused, round by round
+  Spread scaling;  // fused: all threads against one
 };
 
 /// One image at a time, on one thread.
@@ -65,6 +66,7 @@ struct BenchmarkResult {
   int threads = 0, rounds = 0;
   ScalarType real = ScalarType::f32;
   Spread peak, peak_one_core;          // FLOP a second: all threads at once, one alone
+  Spread peak_scaling;                 // all threads against one
   Spread bandwidth, cached_bandwidth;  // bytes a second, read and written, all threads
   MachineSpeed speed;                  // what the predictions were made with
   std::optional<ModeFigures> training;

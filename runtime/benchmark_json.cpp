@@ -55,6 +55,7 @@ Json mode_json(const ModeFigures& figures) {
   json["fused"] = program_json(figures.fused, figures.flops_per_image);
   json["unfused"] = program_json(figures.unfused, figures.flops_per_image);
   put(json, "speedup", figures.speedup);
+  if (figures.scaling.median > 0) put(json, "scaling", figures.scaling);
   return json;
 }
 
@@ -79,6 +80,7 @@ std::string benchmark_json(const BenchmarkResult& result) {
   json["rounds"] = result.rounds;
   put(json, "peak_gflops", result.peak, 1e-9);
   put(json, "peak_gflops_one_core", result.peak_one_core, 1e-9);
+  if (result.peak_scaling.median > 0) put(json, "peak_scaling", result.peak_scaling);
   put(json, "memory_gb_per_second", result.bandwidth, 1e-9);
   put(json, "cached_gb_per_second", result.cached_bandwidth, 1e-9);
   json["training"] = result.training ? mode_json(*result.training) : Json();

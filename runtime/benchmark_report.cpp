@@ -124,6 +124,12 @@ std::string benchmark_text(const BenchmarkResult& result) {
         "unfused {:.1f}, {:.1f}\n",
         1e6 * result.latency->fused_median, 1e6 * result.latency->fused_99th,
         1e6 * result.latency->unfused_median, 1e6 * result.latency->unfused_99th);
+  if (result.threads > 1) {
+    text += fmt::format("{} threads over one: ", result.threads);
+    if (result.training) text += fmt::format("training {:.2f}, ", result.training->scaling.median);
+    text += fmt::format("inference {:.2f}; the peak {:.2f}\n", result.inference.scaling.median,
+                        result.peak_scaling.median);
+  }
   text += "\nFLOP count a multiply-add as two, as the network is written: ";
   if (result.training)
     text += fmt::format("{:.3f} MFLOP an image to train, ", result.training->flops_per_image / 1e6);

@@ -58,12 +58,15 @@ TEST(Bench, measures_every_program_and_writes_the_figures) {
       run_tool(folder.path(), {"tiny.model", "--bench", "--profile", "--rounds", "1", "--threads",
                                "2", "--batch", "24", "--json", "figures.json"});
   ASSERT_EQ(outcome.code, 0) << outcome;
-  for (const char* word : {"multiply-adds, all threads", "training", "inference", "fused / unfused",
-                           "99th percentile", "of peak", "predicted", "conv1"})
+  for (const char* word :
+       {"multiply-adds, all threads", "training", "inference", "fused / unfused", "99th percentile",
+        "2 threads over one", "of peak", "predicted", "conv1"})
     EXPECT_THAT(outcome.out, HasSubstr(word));
 
   const Json figures = Json::parse(read_text(folder / "figures.json"));
-  expect_numbers(figures, {"peak_gflops", "peak_gflops_one_core", "memory_gb_per_second"});
+  expect_numbers(figures,
+                 {"peak_gflops", "peak_gflops_one_core", "peak_scaling", "memory_gb_per_second"});
+  expect_numbers(figures["training"], {"scaling"});
   EXPECT_EQ(figures["model"], "tiny");
   EXPECT_EQ(figures["batch"], 24);
   EXPECT_EQ(figures["threads"], 2);
@@ -116,8 +119,7 @@ TEST(Explain, needs_no_machine_that_could_run_the_target) {
 
 TEST(Bench, refuses_a_batch_that_does_not_fit) {
   const TempFolder folder;
-  write_text(folder / "large.model",
-             "model large { input(128x128x64) -> relu -> relu -> relu }\n");
+  write_text(folder / "large.model", "model large { input(128x128x64) -> relu -> relu -> relu }\n");
   const Outcome outcome = run_tool(folder.path(), {"large.model", "--bench", "--batch", "1000"});
   EXPECT_EQ(outcome.code, 1) << outcome;
   EXPECT_THAT(outcome.err, HasSubstr("smaller batch"));
