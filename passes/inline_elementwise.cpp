@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <set>
 
 #include "passes/nest.h"
 
@@ -25,8 +26,18 @@ std::optional<Elementwise> elementwise_of(const Program& program, const Kernel& 
   if (!store || program.buffer(store->buffer).memory != Memory::arena ||
       program.buffer(store->buffer).view_of)
     return std::nullopt;
-  for (const Expr& index : store->index)
-    if (!index.as<Var>() && index.constant() != 0) return std::nullopt;
+  std::set<Var> used;
+  for (const Expr& index : store->index) {
+    const auto* var = index.as<Var>();
+    if (var ? !used.insert(*var).second : index.constant() != 0) return std::nullopt;
+  }
+  const For* groups = group_loop(kernel);
+  const auto is_groups = [&](const For& loop) { return groups && loop.var == groups->var; };
+  for (const For& loop : nest.loops)  // every element once
+    if (loop.kind != LoopKind::serial || !(used.contains(loop.var) || is_groups(loop)))
+      return std::nullopt;
+  for (const BufferAccess& access : accesses(nest.body))
+    if (!access.write && program.storage(access.buffer) == store->buffer) return std::nullopt;
   return Elementwise{store->buffer, store->index, store->value};
 }
 
@@ -156,7 +167,8 @@ class Inliner {
         if (overwritten) return false;
         if (!pays(producer, kernel, elements) || grows_too_much(producer, kernel)) return false;
         auto body = inlined(producer, kernel.body);
-        if (!body || (in_place && !writes_where_it_reads(*body))) return false;
+        if (!body || (in_place && !(is_one_statement(*body) && writes_where_it_reads(*body))))
+          return false;
         rewritten.emplace_back(k, std::move(*body));
       }
       overwritten |= in_place;
@@ -227,6 +239,10 @@ class Inliner {
     });
     if (!possible) return std::nullopt;
     return result;
+  }
+
+  static bool is_one_statement(const Block& block) {
+    return block.size() == 1 && nest_of(block.front()).body.size() == 1;
   }
 
   /// Whether every buffer that `block` writes is read at the written element only, so that updating

@@ -22,7 +22,7 @@ namespace {
 struct Usage {
   std::set<std::size_t> kernels;
   std::set<std::size_t> statements;  // of the group loop's body
-  bool in_sample_loop = true;        // each of them is a loop over samples
+  bool in_sample_loop = true;        // each is a loop over samples, whose sample alone is meant
   bool by_sample = true;             // every first index is a sample variable of the group
 };
 
@@ -46,9 +46,10 @@ std::map<BufferId, Usage> usages(const Program& program) {
         auto& usage = result[program.storage(access.buffer)];
         usage.kernels.insert(k);
         usage.statements.insert(s);
-        usage.in_sample_loop &= in_sample_loop;
         const auto* first = access.index.empty() ? nullptr : access.index.front().as<Var>();
-        usage.by_sample &= first && samples.contains(*first);
+        usage.by_sample &=
+            first && samples.contains(*first) && has_own_rows(program, access.buffer);
+        usage.in_sample_loop &= in_sample_loop && first && *first == outer->var;
       }
     }
   }

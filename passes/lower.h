@@ -11,7 +11,8 @@ namespace cnnc {
 /// name. What is fixed here for good: the order of every reduction. A sum over the batch goes over
 /// the samples of a group of kGroupSize in order, then over the groups in order; where the result
 /// is large it goes over all samples in order instead, since its elements are parallel enough.
-/// Neither depends on the target or on threads.
+/// Neither depends on the target or on threads. Preserves results within the rounding of sums,
+/// whose order the graph leaves open.
 Program lower(const Graph& graph, const Target& target);
 
 }  // namespace cnnc

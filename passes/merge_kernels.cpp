@@ -1,6 +1,7 @@
 #include "passes/merge_kernels.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "passes/nest.h"
@@ -28,17 +29,23 @@ Footprint footprint(const Program& program, const Block& block) {
   return result;
 }
 
+/// Of each buffer: whether its rows are groups (otherwise samples).
+using RowKinds = std::map<BufferId, bool>;
+
 /// Whether every access in `block` to a buffer in `shared` stays within one sample of the group
 /// (first index is a sample variable) or, with `whole_group`, within the group's own slot (first
-/// index is the group).
+/// index is the group), and is of the kind that `rows` knows.
 bool stays_inside(const Program& program, const Block& block, const std::set<BufferId>& shared,
-                  const Var& group, bool whole_group) {
+                  const Var& group, bool whole_group, RowKinds& rows) {
   const auto samples = sample_variables(block, group);
   for (const BufferAccess& access : accesses(block)) {
-    if (!shared.contains(program.storage(access.buffer))) continue;
-    if (access.index.empty()) return false;
+    const BufferId storage = program.storage(access.buffer);
+    if (!shared.contains(storage)) continue;
+    if (access.index.empty() || !has_own_rows(program, access.buffer)) return false;
     const auto* var = access.index.front().as<Var>();
-    if (!var || !(samples.contains(*var) || (whole_group && *var == group))) return false;
+    const bool by_group = var && *var == group;
+    if (!var || !(samples.contains(*var) || (whole_group && by_group))) return false;
+    if (rows.try_emplace(storage, by_group).first->second != by_group) return false;
   }
   return true;
 }
@@ -84,6 +91,8 @@ Block join_samples(const Program& program, const Block& body, const Var& group) 
     const Footprint mine = footprint(program, {stmt});
     std::size_t at = result.size();
     while (at > 0) {
+      if (result[at - 1].as<Let>() || result[at - 1].as<Alloc>()) at = 0;  // the loop may need it
+      if (at == 0) break;
       const auto* other = result[at - 1].as<For>();
       if (other && is_sample_loop(*other, group) && !wants_samples(*other)) break;
       if (footprint(program, {result[at - 1]}).conflicts_with(mine))
@@ -99,7 +108,8 @@ Block join_samples(const Program& program, const Block& body, const Var& group) 
       both.insert(both.end(), renamed.begin(), renamed.end());
       const auto shared = shared_and_written(footprint(program, other.body), mine);
       const Stmt whole{For{other.var, other.begin, other.end, other.kind, both}};
-      if (stays_inside(program, {whole}, shared, group, false)) {
+      RowKinds rows;
+      if (stays_inside(program, {whole}, shared, group, false, rows)) {
         other.body = std::move(both);
         joined = true;
       }
@@ -157,8 +167,9 @@ class Merger {
       const For& other = *group_loop(program_.kernels[member]);
       if (!same(mine.end, other.end)) return false;
       const auto shared = shared_and_written(footprints_[member], footprints_[candidate]);
-      if (!stays_inside(program_, mine.body, shared, mine.var, true) ||
-          !stays_inside(program_, other.body, shared, other.var, true))
+      RowKinds rows;
+      if (!stays_inside(program_, mine.body, shared, mine.var, true, rows) ||
+          !stays_inside(program_, other.body, shared, other.var, true, rows))
         return false;
     }
     return true;

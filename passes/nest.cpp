@@ -80,7 +80,16 @@ const For* group_loop(const Kernel& kernel) {
 }
 
 bool is_sample_loop(const For& loop, const Var& group) {
-  return same(loop.begin, Expr(group) * kGroupSize) && !loop.end.constant();
+  const Expr begin = Expr(group) * kGroupSize, end = begin + kGroupSize;
+  const auto* least = loop.end.as<Binary>();
+  return same(loop.begin, begin) && least && least->op == BinaryOp::min &&
+         (same(least->a, end) || same(least->b, end));
+}
+
+bool has_own_rows(const Program& program, BufferId buffer) {
+  const Dims& mine = program.buffer(buffer).type.dims;
+  const Dims& whole = program.buffer(program.storage(buffer)).type.dims;
+  return !mine.empty() && !whole.empty() && mine.front() == whole.front();
 }
 
 std::set<Var> sample_variables(const Block& block, const Var& group) {

@@ -47,6 +47,9 @@ const For* group_loop(const Kernel& kernel);
 /// count[]).
 bool is_sample_loop(const For& loop, const Var& group);
 
+/// Whether the rows of `buffer` are rows of the buffer that it views, if it is a view.
+bool has_own_rows(const Program& program, BufferId buffer);
+
 /// The variables of all such loops in `block`.
 std::set<Var> sample_variables(const Block& block, const Var& group);
 

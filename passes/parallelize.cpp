@@ -6,7 +6,9 @@
 #include "passes/parallelize.h"
 
 #include <algorithm>
+#include <set>
 
+#include "passes/linear_range.h"
 #include "passes/nest.h"
 
 namespace cnnc {
@@ -29,62 +31,58 @@ double work(const Block& block) {
 }
 
 /// Whether iterations of `loop` touch disjoint elements of all that they write: some dimension of
-/// every access to such a buffer is the same multiple of the variable, with what is added to it
-/// staying inside one iteration's range.
+/// every access to such a buffer lies in the same window of the variable (passes/linear_range.h).
 class Independence {
  public:
-  Independence(const Program& program, const For& loop) : program_(program), loop_(loop) {}
+  Independence(const Program& program, const For& loop)
+      : program_(program), all_(ranged_accesses(loop)) {
+    walk(loop.body, [&](const Stmt& stmt) {
+      if (const auto* alloc = stmt.as<Alloc>()) own_.insert(alloc->buffer);
+    });
+  }
 
   bool holds() const {
-    const auto all = accesses(loop_.body);
-    for (const BufferAccess& write : all) {
-      if (!write.write || is_local(write.buffer)) continue;
-      std::optional<std::size_t> dimension;
-      for (std::size_t d = 0; d < write.index.size() && !dimension; ++d)
-        if (stays_in_iteration(write.index[d])) dimension = d;
-      if (!dimension) return false;
-      const auto step = stride_in(write.index[*dimension], loop_.var);
-      for (const BufferAccess& other : all) {
-        if (program_.storage(other.buffer) != program_.storage(write.buffer)) continue;
-        if (other.buffer != write.buffer || !stays_in_iteration(other.index[*dimension]))
-          return false;
-        if (stride_in(other.index[*dimension], loop_.var) != step) return false;
-      }
-    }
+    std::set<BufferId> seen;
+    for (const RangedAccess& write : all_)
+      if (write.write && !is_private(write.buffer) && seen.insert(storage(write)).second &&
+          !splits(write))
+        return false;
     return true;
   }
 
  private:
-  bool is_local(BufferId buffer) const {
-    const Memory memory = program_.buffer(buffer).memory;
-    return memory == Memory::reg || memory == Memory::stack || memory == Memory::thread;
+  BufferId storage(const RangedAccess& access) const { return program_.storage(access.buffer); }
+
+  /// A worker's scratch, and what is allocated in an iteration.
+  bool is_private(BufferId buffer) const {
+    return program_.buffer(program_.storage(buffer)).memory == Memory::thread ||
+           own_.contains(buffer);
   }
 
-  /// index = step * var + r with 0 <= r < step for all values of the inner loops.
-  bool stays_in_iteration(const Expr& index) const {
-    const auto step = stride_in(index, loop_.var);
-    if (!step || *step < 1) return false;
-    std::int64_t reach = 0;
-    Substitution zero{{loop_.var, Expr(0)}};
-    bool known = true;
-    walk(loop_.body, [&](const Stmt& stmt) {
-      const auto* inner = stmt.as<For>();
-      if (!inner || !depends_on(index, inner->var)) return;
-      const auto inner_step = stride_in(index, inner->var);
-      if (!inner_step || *inner_step < 0 || !extent(*inner) || inner->begin.constant() != 0) {
-        known = false;
-        return;
-      }
-      reach += *inner_step * (*extent(*inner) - 1);
-      zero[inner->var] = 0;
+  bool splits(const RangedAccess& write) const {
+    for (std::size_t d = 0; d < write.index.size(); ++d)
+      if (write.index[d].window() && splits_along(write, d)) return true;
+    return false;
+  }
+
+  /// Whether all accesses to the memory of `write` stay in its window of dimension `d`.
+  bool splits_along(const RangedAccess& write, std::size_t d) const {
+    const LinearRange& mine = write.index[d];
+    const auto rows = [&](BufferId id) { return program_.buffer(id).type.dims[d]; };
+    return std::ranges::all_of(all_, [&](const RangedAccess& other) {
+      if (storage(other) != storage(write)) return true;
+      // Views with as many rows have rows of the same size.
+      const bool comparable =
+          other.buffer == write.buffer ||
+          (d == 0 && !other.index.empty() && rows(other.buffer) == rows(write.buffer));
+      return comparable && other.index[d].scale == mine.scale &&
+             other.index[d].window() == mine.window();
     });
-    const auto base = substitute(index, zero).constant();
-    if (!known || !base) return false;
-    return reach < *step;
   }
 
   const Program& program_;
-  const For& loop_;
+  std::vector<RangedAccess> all_;
+  std::set<BufferId> own_;
 };
 
 /// for i in 0 .. n { body }  ->  for t in 0 .. tasks { for i in t*block .. min(t*block + block, n)
@@ -106,8 +104,9 @@ For blocked(const For& loop, std::int64_t block) {
 Program parallelize(const Program& program, const Target&) {
   Program result = program;
   for (Kernel& kernel : result.kernels) {
-    if (group_loop(kernel)) {
-      kernel.body.front().as<For>()->kind = LoopKind::parallel;
+    if (const For* groups = group_loop(kernel)) {
+      if (Independence(program, *groups).holds())
+        kernel.body.front().as<For>()->kind = LoopKind::parallel;
       continue;
     }
     for (Stmt& stmt : kernel.body) {

@@ -6,9 +6,10 @@
 
 namespace cnnc {
 
-/// The outermost loop of a kernel becomes parallel where its iterations write different elements
-/// and there is enough work; a long loop of little work an iteration is split into blocks first.
-/// Preserves bits: no sum is split.
+/// The outermost loop of a kernel becomes parallel where its iterations write different elements,
+/// which the ranges of all indices must show (passes/linear_range.h), and there is enough work or
+/// it runs over groups of samples; a long loop of little work an iteration is split into blocks
+/// first. Preserves bits: no sum is split.
 Program parallelize(const Program& program, const Target& target);
 
 }  // namespace cnnc

@@ -29,6 +29,27 @@ struct ReductionNest {
   Store store;
 };
 
+/// Whether some index of `store` depends on `axis` alone among all axes, and by a constant stride:
+/// then no two of its values store to one element.
+bool separates(const Store& store, const For& axis, std::span<const For> axes) {
+  return std::ranges::any_of(store.index, [&](const Expr& index) {
+    return stride_in(index, axis.var).value_or(0) != 0 &&
+           std::ranges::none_of(axes, [&](const For& other) {
+             return other.var != axis.var && depends_on(index, other.var);
+           });
+  });
+}
+
+/// Whether the nest reads what it stores at the stored element only: a tile stores several at once.
+bool reads_no_neighbour(const Program& program, const Nest& nest, const Store& store) {
+  return std::ranges::all_of(accesses(nest.body), [&](const BufferAccess& access) {
+    if (program.storage(access.buffer) != program.storage(store.buffer)) return true;
+    return access.buffer == store.buffer &&
+           std::ranges::equal(access.index, store.index,
+                              [](const Expr& a, const Expr& b) { return same(a, b); });
+  });
+}
+
 std::optional<ReductionNest> match(const Program& program, const Stmt& stmt) {
   Nest outer = nest_of(stmt);
   if (outer.body.size() != 4 || outer.loops.empty()) return std::nullopt;
@@ -42,10 +63,11 @@ std::optional<ReductionNest> match(const Program& program, const Stmt& stmt) {
   const auto* accumulate = inner.body.front().as<Accumulate>();
   if (!accumulate || accumulate->buffer != alloc->buffer) return std::nullopt;
   for (const For& loop : outer.loops) {
-    const bool is_axis = std::any_of(store->index.begin(), store->index.end(),
-                                     [&](const Expr& e) { return depends_on(e, loop.var); });
-    if (loop.kind != LoopKind::serial || !is_axis || runs_over_groups(loop)) return std::nullopt;
+    if (loop.kind != LoopKind::serial || !separates(*store, loop, outer.loops) ||
+        runs_over_groups(loop))
+      return std::nullopt;
   }
+  if (!reads_no_neighbour(program, outer, *store)) return std::nullopt;
   for (const For& loop : inner.loops)  // a bound that depends on an axis would differ within a tile
     for (const For& axis : outer.loops)
       if (depends_on(loop.begin, axis.var) || depends_on(loop.end, axis.var)) return std::nullopt;

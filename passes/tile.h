@@ -7,7 +7,8 @@
 namespace cnnc {
 
 /// Every reduction nest computes a block of results at once, with its accumulators in a register
-/// buffer. Preserves bits: each result's own sum keeps its order.
+/// buffer, unless it reads what its neighbours store. Preserves bits: each result's own sum keeps
+/// its order.
 Program tile(const Program& program, const Target& target);
 
 }  // namespace cnnc

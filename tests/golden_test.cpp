@@ -104,8 +104,8 @@ std::string difference_of(const Ir& before, const Ir& after, Preserves preserves
                            ? before
                            : run_passes(before, std::vector<std::string>{"lower"}, Target());
       const Tensors inputs = inputs_for(std::get<Program>(typed), rows, count, values, 1);
-      const std::string text =
-          difference(run(before, inputs, rows, count), run(after, inputs, rows, count), preserves);
+      const std::string text = difference(run(before, inputs, rows, count),
+                                          run(backwards(after), inputs, rows, count), preserves);
       if (!text.empty())
         return fmt::format("{} rows, inputs {}: {}", count, static_cast<int>(values), text);
     }
@@ -170,6 +170,22 @@ std::vector<std::filesystem::path> golden_files() {
 }
 
 INSTANTIATE_TEST_SUITE_P(Golden, Passes, ::testing::ValuesIn(golden_files()), base_name);
+
+// Also in programs that no lowering made, and out of their order.
+TEST_P(Passes, keep_the_results_of_every_program_here) {
+  for (const Section& section : parse_golden(read_text(GetParam())).sections) {
+    if (section.title != "input.loops") continue;
+    const Program program = parse_program({section.title, section.body});
+    for (const auto& pass : loop_passes())
+      for (const char* target : {"x86-64", "x86-64-v4"}) {
+        const Program result = pass.run(program, *named_target(target));
+        ASSERT_THAT(verify_errors(result), ::testing::IsEmpty()) << pass.name << " for " << target;
+        ASSERT_EQ(difference_of(program, result, pass.preserves), "")
+            << pass.name << " for " << target << " gives\n"
+            << print(result);
+      }
+  }
+}
 
 TEST(GoldenFiles, have_one_for_every_pass) {
   for (const PassInfo& pass : list_passes()) {

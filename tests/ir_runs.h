@@ -85,6 +85,33 @@ inline Tensors first_rows(const Tensors& tensors, std::int64_t batch, std::int64
   return result;
 }
 
+/// Parallel loops from their ends: what depends on the order of their iterations gives other
+/// results.
+inline Block backwards(const Block& block) {
+  Block result;
+  for (Stmt stmt : block) {
+    if (auto* loop = stmt.as<For>()) {
+      if (loop->kind == LoopKind::parallel)
+        loop->body =
+            substitute(loop->body, {{loop->var, loop->begin + loop->end - Expr(loop->var) - 1}});
+      loop->body = backwards(loop->body);
+    }
+    if (auto* branch = stmt.as<If>()) {
+      branch->then_body = backwards(branch->then_body);
+      branch->else_body = backwards(branch->else_body);
+    }
+    result.push_back(std::move(stmt));
+  }
+  return result;
+}
+
+inline Ir backwards(const Ir& ir) {
+  if (std::holds_alternative<Graph>(ir)) return ir;
+  Program program = std::get<Program>(ir);
+  for (Kernel& kernel : program.kernels) kernel.body = backwards(kernel.body);
+  return program;
+}
+
 /// The inputs of a graph are as many rows as there are.
 inline Tensors run(const Ir& ir, const Tensors& inputs, std::int64_t batch, std::int64_t count) {
   if (std::holds_alternative<Program>(ir))

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "frontend/model.h"
+#include "passes/nest.h"
 #include "runtime/inspect.h"
 #include "tests/ir_runs.h"
 
@@ -122,12 +123,18 @@ TEST_P(EveryPass, keeps_the_results_that_it_says_it_keeps) {
     for (Input& input : inputs) {
       // What passes over graphs may make more exact is another infinity or NaN, too.
       if (input.values != Values::real && std::holds_alternative<Graph>(ir)) continue;
-      Tensors results = run(ir, input.tensors, kRows, input.count);
+      Tensors results = run(backwards(ir), input.tensors, kRows, input.count);
       if (!input.results.empty()) {
         EXPECT_EQ(difference(input.results, results, preserved_by(pass)), "")
             << "after " << pass << ", inputs " << static_cast<int>(input.values);
       }
       input.results = std::move(results);
+    }
+    if (pass == "parallelize") {
+      for (const Kernel& kernel : std::get<Program>(ir).kernels)
+        if (const For* groups = group_loop(kernel)) {
+          EXPECT_EQ(groups->kind, LoopKind::parallel) << kernel.name;
+        }
     }
     return !::testing::Test::HasFailure();
   });
