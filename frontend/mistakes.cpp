@@ -8,7 +8,7 @@ namespace {
 
 // A megabyte of garbage must not become gigabytes of messages.
 constexpr std::size_t kMaxStored = 1000;
-constexpr std::size_t kMaxSuggestions = 25;
+constexpr std::size_t kMaxSuggestions = 50;
 constexpr std::size_t kMaxCandidates = 1000;
 
 }  // namespace

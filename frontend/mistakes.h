@@ -14,7 +14,7 @@
 namespace cnnc::frontend {
 
 /// So many mistakes are printed; the rest is counted.
-inline constexpr std::size_t kMaxReported = 20;
+inline constexpr std::size_t kMaxReported = 50;
 
 class Mistakes {
  public:

@@ -1,5 +1,9 @@
 // cross_entropy: the mean over the call's rows of -log(prediction[label]), for predictions that are
 // probabilities (softmax).
+#include <algorithm>
+#include <iterator>
+#include <string_view>
+
 #include "ir/layer.h"
 #include "ir/ops/window.h"
 
@@ -17,6 +21,15 @@ Value first_greatest(Builder& builder, Value prediction) {
   return builder.reshape(builder.cast(place, ScalarType::i32), {dims[0]});
 }
 
+/// Whether the values are sums or the like, of any size and sign, so that their logarithm would be
+/// nothing but NaN sooner or later. Not exhaustive: ops that are not listed may well make shares
+/// of 1.
+bool is_unbounded(const Graph& graph, Value value) {
+  constexpr std::string_view kUnbounded[] = {"add", "sub", "matmul", "conv2d", "relu", "relu6"};
+  while (graph.node(value).op->name == "reshape") value = graph.node(value).operands.at(0);
+  return std::ranges::find(kUnbounded, graph.node(value).op->name) != std::end(kUnbounded);
+}
+
 void build(Builder& builder, Value prediction, Value label, const Attributes&) {
   const TensorType type = builder.type(prediction);
   if (type.dims.size() != 2) {
@@ -24,6 +37,9 @@ void build(Builder& builder, Value prediction, Value label, const Attributes&) {
         "cross_entropy: needs one row of class probabilities a sample, not {}; end the model with "
         "flatten, dense and softmax",
         shape_text(type.dims));
+  }
+  if (is_unbounded(builder.graph(), prediction)) {
+    fail("cross_entropy: needs class probabilities; end the model with softmax");
   }
   const Value hit = builder.op("one_hot", {label}, {{"classes", type.dims[1]}, {"type", "bool"}});
   const Value zero = builder.constant(type.scalar, 0);
