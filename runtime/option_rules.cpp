@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -68,11 +69,64 @@ const std::vector<Applicability>& applicability() {
   return table;
 }
 
+struct NamedFile {
+  std::string_view flag;
+  std::filesystem::path path;
+};
+
+bool is_same_file(const std::filesystem::path& a, const std::filesystem::path& b) {
+  std::error_code error;  // unreadable: reported when it is opened
+  const auto resolved = [&](const std::filesystem::path& path) {
+    return std::filesystem::weakly_canonical(std::filesystem::absolute(path, error), error);
+  };
+  return resolved(a) == resolved(b);
+}
+
+/// Whether the file that -o writes is the model's own next version.
+bool rewrites_model(const Options& options) {
+  const auto extension = std::filesystem::path(options.model).extension();
+  return options.stage == "model" || extension == ".graph" || extension == ".loops";
+}
+
 bool given(const CLI::App& app, std::string_view flag) {
   return app.get_option(std::string(flag))->count() > 0;
 }
 
 }  // namespace
+
+void check_distinct_files(const Options& options) {
+  std::vector<NamedFile> read, written;
+  const auto note = [](std::vector<NamedFile>& files, std::string_view flag,
+                       const std::string& path) {
+    if (!path.empty()) files.push_back({flag, path});
+  };
+  const bool default_weights = options.command == Command::train && options.output.empty();
+  note(written, "-o",
+       default_weights ? std::filesystem::path(options.model).stem().string() + ".safetensors"
+                       : options.output);
+  note(written, "--metrics", options.metrics);
+  note(written, "--json", options.json);
+  note(written, "--show-data", options.picture);
+  note(read, "MODEL", options.model);
+  note(read, "--inputs", options.inputs);
+  for (std::size_t i = 0; i < written.size(); ++i) {
+    const auto refuse = [&](const NamedFile& other) {
+      throw UsageError(fmt::format("{} and {} are the same file, {}", other.flag, written[i].flag,
+                                   written[i].path.string()));
+    };
+    for (const auto& file : read) {
+      if (file.flag == "MODEL" && written[i].flag == "-o" && rewrites_model(options)) continue;
+      if (is_same_file(file.path, written[i].path)) refuse(file);
+    }
+    for (std::size_t j = 0; j < i; ++j) {
+      if (is_same_file(written[j].path, written[i].path)) refuse(written[j]);
+    }
+  }
+  // Weights may be read and written again, but their file is opened for the metrics at once.
+  if (!options.metrics.empty() && !options.init.empty() &&
+      is_same_file(options.metrics, options.init))
+    throw UsageError(fmt::format("--init and --metrics are the same file, {}", options.metrics));
+}
 
 std::string_view flag_of(Command command) {
   for (const auto& row : kCommands) {

@@ -16,4 +16,7 @@ Command choose_command(const CLI::App& app);
 /// Throws UsageError for a flag that means nothing to `command`.
 void check_applicability(const CLI::App& app, Command command);
 
+/// Throws UsageError where a file that is written would be another one that is read or written.
+void check_distinct_files(const Options& options);
+
 }  // namespace cnnc

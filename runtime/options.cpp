@@ -197,6 +197,7 @@ void check(const CLI::App& app, Options& options, const Flags& flags) {
     throw UsageError("--emit and --stop-after contradict each other: give one of them");
   if (options.learning_rate && *options.learning_rate <= 0)
     throw UsageError("--lr must be greater than zero");
+  check_distinct_files(options);
   options.real = *parse_scalar_type(flags.precision);
   options.shuffle = !flags.no_shuffle;
   if (!flags.mode.empty()) options.mode = flags.mode == "train" ? Mode::train : Mode::infer;
