@@ -5,6 +5,7 @@
 #include <exception>
 #include <new>
 #include <string>
+#include <system_error>
 #include <variant>
 
 #include "ir/diagnostic.h"
@@ -20,6 +21,12 @@ int complain(ExitCode code, std::string_view message) {
   std::fflush(stdout);
   fmt::print(stderr, "{}\n", message);
   return code;
+}
+
+std::string defect(const std::exception& error) {
+  return fmt::format(
+      "cnnc: {}\nThis is a defect of cnnc, not of what you gave it; please report it.",
+      error.what());
 }
 
 int guarded_main(int argc, char** argv) {
@@ -40,14 +47,13 @@ int checked_main(int argc, char** argv) {
     return complain(kLossNotFinite, fmt::format("cnnc: {}", error.what()));
   } catch (const cnnc::Error& error) {
     return complain(kBadInput, error.what());
+  } catch (const std::system_error& error) {
+    if (std::ferror(stdout) == 0) return complain(kDefect, defect(error));
+    return kBadInput;  // main says so
   } catch (const std::bad_alloc&) {
     return complain(kBadInput, "cnnc: not enough memory for this model and batch");
   } catch (const std::exception& error) {
-    return complain(
-        kDefect,
-        fmt::format(
-            "cnnc: {}\nThis is a defect of cnnc, not of what you gave it; please report it.",
-            error.what()));
+    return complain(kDefect, defect(error));
   }
 }
 

@@ -32,12 +32,21 @@ double scheduled_rate(const Session& session, const TrainPlan& plan, std::int64_
                        session.model().train->schedule.arguments);
 }
 
-[[noreturn]] void loss_not_finite(const StepReport& report) {
+[[noreturn]] void training_is_lost(std::string_view what, const StepReport& report) {
   throw LossNotFinite(fmt::format(
-      "the loss is {} at step {} (epoch {}), so the weights are lost; the last learning rate was "
-      "{:g}. "
+      "{} step {} (epoch {}), so the weights are lost; the last learning rate was {:g}. "
       "Try a lower one: --lr {:g}",
-      report.loss, report.step, report.epoch, report.learning_rate, report.learning_rate / 10));
+      what, report.step, report.epoch, report.learning_rate, report.learning_rate / 10));
+}
+
+/// A step's loss is from before its update: the last update shows in the weights alone.
+void require_finite_weights(Session& session, const StepReport& last) {
+  for (const auto& [name, tensor] : session.weights()) {
+    for (std::int64_t i = 0; i < tensor.size(); ++i) {
+      if (!std::isfinite(tensor.get(i)))
+        training_is_lost(fmt::format("{} is no longer finite after", name), last);
+    }
+  }
 }
 
 /// One run: what its steps share.
@@ -79,7 +88,10 @@ struct Run {
       train_batch(std::span(order).subspan(first, std::min(batch_size, order.size() - first)),
                   report);
       report.seconds += seconds_since(start);
-      if (!std::isfinite(report.loss)) loss_not_finite(report);
+      if (!std::isfinite(report.loss)) {
+        training_is_lost(std::isnan(report.loss) ? "the loss is nan at" : "the loss is infinite at",
+                         report);
+      }
       if (callbacks.step) callbacks.step(report);
       ask();
     }
@@ -117,6 +129,7 @@ TrainResult train(Session& session, const Dataset& train, const Dataset* test,
   for (std::int64_t epoch = 1; epoch <= plan.epochs && !run.done(); ++epoch) {
     const auto start = Clock::now();
     const StepReport steps = run.train_epoch(epoch);
+    if (run.done()) require_finite_weights(session, steps);
     if (run.stopped) break;
     EpochReport report;
     report.epoch = epoch;

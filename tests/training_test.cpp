@@ -2,7 +2,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fmt/format.h>
+
 #include <cmath>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -57,11 +60,10 @@ TEST_F(Training, learns_saves_evaluates_and_predicts) {
   write_png(folder / "zero.png", picture);
   const Outcome predicted = tool({"--predict", "0", "59", "zero.png"});
   EXPECT_EQ(predicted.code, 0) << predicted;
-  EXPECT_THAT(
-      predicted.out,
-      MatchesRegex(fmt::format(
-          "test image 0, labelled {0}: {0} \\(.*\ntest image 59, labelled {1}: {1} .*\nzero.png: {0} .*\n",
-          test.labels[0], test.labels[59])));
+  EXPECT_THAT(predicted.out,
+              MatchesRegex(fmt::format("test image 0, labelled {0}: {0} \\(.*\ntest image 59, "
+                                       "labelled {1}: {1} .*\nzero.png: {0} .*\n",
+                                       test.labels[0], test.labels[59])));
 }
 
 TEST_F(Training, metrics_hold_a_line_a_step_and_a_line_an_epoch) {
@@ -169,6 +171,30 @@ TEST_F(Training, loss_that_is_not_finite_stops_with_3_and_keeps_the_old_weights)
   EXPECT_THAT(outcome.err, ContainsRegex("at step [0-9]+"));
   EXPECT_THAT(outcome.err, HasSubstr("--lr"));
   EXPECT_EQ(file("tiny.safetensors"), "what was there before");
+}
+
+TEST_F(Training, weights_that_the_last_update_made_infinite_are_not_saved) {
+  write_text(folder / "tiny.safetensors", "what was there before");
+  std::string model = kTinyModel;
+  model.replace(model.find("-> relu"), 7, "-> batch_norm -> relu");
+  write_text(folder / "tiny.model", model);
+  Outcome outcome;
+  for (int steps = 1; steps < 20 && outcome.code != 3; ++steps) {
+    outcome = tool({"--train", "--lr", "1e30", "--steps", std::to_string(steps)});
+    if (outcome.code == 0) {
+      EXPECT_EQ(tool({"--eval"}).code, 0) << steps << " steps";
+    }
+  }
+  EXPECT_EQ(outcome.code, 3) << outcome;
+}
+
+TEST_F(Training, a_full_standard_output_is_said_in_a_line_and_no_defect) {
+  for (const char* arguments : {"--help", "tiny.model", "tiny.model --train --steps 1 --data ."}) {
+    const std::string command = fmt::format("cd '{}' && '{}' {} 2>error >/dev/full",
+                                            folder.path().string(), CNNC_TOOL, arguments);
+    EXPECT_EQ(WEXITSTATUS(std::system(command.c_str())), 1) << arguments;
+    EXPECT_EQ(file("error"), "cnnc: standard output could not be written\n") << arguments;
+  }
 }
 
 TEST_F(Training, full_disk_while_saving_keeps_the_old_weights) {
