@@ -48,9 +48,9 @@ struct Subject {
   std::string title;
 };
 
-Subject test_image(const Dataset& data, std::int64_t index) {
+Subject test_image(const Dataset& data, std::int64_t index, const std::string& text) {
   if (index >= data.count)
-    fail("test image {}: {} has images 0 to {}", index, data.name, data.count - 1);
+    fail("test image {}: {} has images 0 to {}", text, data.name, data.count - 1);
   const auto pixels = data.pixels_of(index);
   return {{pixels.begin(), pixels.end()},
           fmt::format("test image {}, labelled {}", index,
@@ -65,7 +65,6 @@ Subject picture_file(const std::string& path, const Model& model,
   FittedPicture fitted = fit_picture(picture, model.input, invert);
   std::string title = path;
   if (!fitted.conversion.empty()) title += fmt::format(" ({})", fitted.conversion);
-  if (invert) title += " (inverted: the model knows light on dark)";
   return {std::move(fitted.pixels), std::move(title)};
 }
 
@@ -125,7 +124,8 @@ int run_predict(const Options& options) {
   std::vector<Subject> subjects;  // all are read before the first is shown
   for (const auto& text : options.predictions) {
     const auto index = as_index(text);
-    subjects.push_back(index ? test_image(data.value(), *index) : picture_file(text, model, data));
+    subjects.push_back(index ? test_image(data.value(), *index, text)
+                             : picture_file(text, model, data));
   }
   const bool drawable =
       is_terminal(STDOUT_FILENO) && (model.input.at(2) == 1 || model.input.at(2) == 3);
