@@ -148,9 +148,9 @@ void append_expr(std::string& out, const Expr& expr, const ExprNames& names) {
 }
 
 bool is_reserved_word(std::string_view word) {
-  constexpr std::array<std::string_view, 17> words{
+  constexpr std::array<std::string_view, 18> words{
       "inf",    "inf_f64", "nan", "nan_f64", "true", "false",  "for", "parallel", "vector",
-      "unroll", "alloc",   "let", "if",      "else", "kernel", "in",  "serves"};
+      "unroll", "alloc",   "let", "if",      "else", "kernel", "in",  "serves",   "once"};
   for (const auto reserved : words)
     if (word == reserved) return true;
   return false;

@@ -91,6 +91,7 @@ struct Kernel {
   std::string name;                   // conv2.forward
   std::vector<std::string> layers;    // the layers it serves
   Block body;
+  bool once = false;                  // depends on states alone: need not run again until one of them has changed
 };
 
 struct Program {

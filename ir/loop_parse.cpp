@@ -215,6 +215,7 @@ class LoopParser {
       do kernel.layers.push_back(name("a layer's name"));
       while (cursor_.accept(","));
     }
+    kernel.once = cursor_.accept("once");
     kernel.body = block();
     program_.kernels.push_back(std::move(kernel));
   }

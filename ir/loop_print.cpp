@@ -110,7 +110,7 @@ class Printer {
     out_ += "kernel " + word_or_string(kernel.name);
     for (std::size_t i = 0; i < kernel.layers.size(); ++i)
       out_ += (i == 0 ? " serves " : ", ") + word_or_string(kernel.layers[i]);
-    out_ += ' ';
+    out_ += kernel.once ? " once " : " ";
     block(kernel.body);
     out_ += '\n';
   }

@@ -119,6 +119,7 @@ std::vector<LiveRange> arena_live_ranges(const Program& program) {
       life.buffer = id;
       life.bytes = bytes_of(program.buffer(id));
       life.extend(k, k);
+      if (program.kernels[k].once) life.extend(0, program.kernels.size());
     }
   std::vector<LiveRange> result;
   for (const auto& [id, life] : lives) result.push_back(life);

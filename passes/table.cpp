@@ -6,7 +6,9 @@
 #include "passes/contract.h"
 #include "passes/differentiate.h"
 #include "passes/expand_math.h"
+#include "passes/fold_scales.h"
 #include "passes/fuse.h"
+#include "passes/hoist.h"
 #include "passes/localize.h"
 #include "passes/parallelize.h"
 #include "passes/plan_memory.h"
@@ -22,6 +24,8 @@ std::span<const PassRow<Graph>> graph_passes() {
   static constexpr auto kRows = std::to_array<PassRow<Graph>>({
       {"simplify", "rewrite by a table of rules, drop what nothing uses", simplify, false,
        Preserves::bound},
+      {"fold_scales", "in inference, move factors per channel into the weights before them",
+       fold_scales, false, Preserves::bound},
       {"differentiate", "add the gradient of the loss with respect to every parameter",
        differentiate_graph, true},
       {"apply_optimizer", "add each parameter's and optimizer state's new value", apply_optimizer,
@@ -42,6 +46,7 @@ std::span<const PassRow<Program>> loop_passes() {
       {"vectorize", "make vector loops of independent innermost loops", vectorize},
       {"unroll", "unroll loops over register tiles", unroll},
       {"parallelize", "run independent outermost loops on all threads", parallelize},
+      {"hoist", "run what depends on weights alone once, not in every call", hoist},
       {"expand_math", "replace exp, log and tanh by arithmetic", expand_math, true,
        Preserves::bound},
       {"contract_fma", "join multiplications and additions where the target can", contract_fma,

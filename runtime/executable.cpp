@@ -68,11 +68,12 @@ struct Executable::State {
   std::vector<std::byte*> addresses;  // by BufferId
   std::vector<std::string> names;
   int scratch_workers = 0;
+  bool states_changed = true;  // since kernels that run once have run
 };
 
 Executable make_executable(Program program, Jit jit, std::chrono::duration<double> compile_time) {
   auto state = std::make_unique<Executable::State>(Executable::State{
-      std::move(program), std::move(jit), compile_time, {}, {}, {}, {}, {}, {}, 0});
+      std::move(program), std::move(jit), compile_time, {}, {}, {}, {}, {}, {}, 0, true});
   const Program& p = state->program;
   state->plan = memory_plan(p);
   std::size_t total = 0;
@@ -106,6 +107,7 @@ TensorRef Executable::tensor(std::string_view name) {
   CNNC_CHECK(id && is_external(state_->program.buffer(*id)),
              "no input, state or output is called '{}'", name);
   const Buffer& buffer = state_->program.buffer(*id);
+  state_->states_changed |= buffer.memory == Memory::state;
   return {buffer.type, {state_->addresses[static_cast<std::size_t>(*id)], bytes_of(buffer)}};
 }
 
@@ -153,7 +155,10 @@ KernelContext begin_call(Executable::State& s, ThreadPool& pool) {
 void Executable::run(std::int64_t count, ThreadPool& pool) {
   tensor("count").data<std::int64_t>()[0] = count;
   KernelContext context = begin_call(*state_, pool);
-  for (KernelFunction kernel : state_->jit.kernels()) kernel(&context);
+  const auto& kernels = state_->jit.kernels();
+  for (std::size_t i = 0; i < kernels.size(); ++i)
+    if (state_->states_changed || !state_->program.kernels[i].once) kernels[i](&context);
+  state_->states_changed = false;
 }
 
 void Executable::run_timed(std::int64_t count, ThreadPool& pool, std::span<double> seconds) {
@@ -165,11 +170,13 @@ void Executable::run_timed(std::int64_t count, ThreadPool& pool, std::span<doubl
              kernels.size());
   auto start = Clock::now();
   for (std::size_t i = 0; i < kernels.size(); ++i) {
+    if (!state_->states_changed && state_->program.kernels[i].once) continue;
     kernels[i](&context);
     const auto stop = Clock::now();
     seconds[i] += std::chrono::duration<double>(stop - start).count();
     start = stop;
   }
+  state_->states_changed = false;
 }
 
 const Program& Executable::program() const { return state_->program; }

@@ -36,7 +36,9 @@ class Executable {
   Executable& operator=(Executable&&) noexcept;
   ~Executable();
 
-  /// The named input, state or output. CNNC_CHECK fails for an unknown name.
+  /// The named input, state or output. Ask again for a state before you write to it after a run:
+  /// that is how weights' packed and folded copies learn of it. CNNC_CHECK fails for an unknown
+  /// name.
   TensorRef tensor(std::string_view name);
   bool has(std::string_view name) const;
   /// Names of inputs, states and outputs, in program order.

@@ -1,0 +1,14 @@
+// Work that weights alone decide.
+#pragma once
+
+#include "ir/loop.h"
+#include "ir/target.h"
+
+namespace cnnc {
+
+/// In a program that changes no state (inference), marks the kernels that depend on states alone
+/// (folded or turned weights): they run once, when weights have been set, and their results stay.
+/// Preserves bits.
+Program hoist(const Program& program, const Target& target);
+
+}  // namespace cnnc
