@@ -23,6 +23,7 @@ Json kernel_json(const KernelProfile& kernel) {
   json["predicted_cycles"] = kernel.predicted_cycles;
   json["flops"] = kernel.flops;
   json["bytes"] = kernel.bytes;
+  json["once"] = kernel.once;
   json["exact"] = kernel.exact;
   json["bound"] = name_of(kernel.bound);
   return json;

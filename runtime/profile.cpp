@@ -164,9 +164,11 @@ std::vector<KernelProfile> predict_kernels(const Program& program, std::int64_t 
     profile.flops = cost.work.flops;
     profile.bytes = cost.bytes();
     profile.exact = cost.exact;
+    profile.once = kernel.once;
     const double memory_seconds = speed.seconds_to_move(cost.bytes());
-    profile.predicted_cycles =
-        std::max(cost.elapsed_cycles, memory_seconds * speed.cycles_per_second);
+    if (!kernel.once)
+      profile.predicted_cycles =
+          std::max(cost.elapsed_cycles, memory_seconds * speed.cycles_per_second);
     profile.predicted_seconds = profile.predicted_cycles / speed.cycles_per_second;
     profile.bound =
         cost.work.flops / speed.flops_per_second >= memory_seconds ? Bound::compute : Bound::memory;

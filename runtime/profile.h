@@ -41,7 +41,8 @@ struct KernelProfile {
   std::string name;
   std::vector<std::pair<std::string, double>> layers;  // that it serves; shares of its work
   double flops = 0, bytes = 0;
-  bool exact = true;            // whether those are counts, or depend on data
+  bool once = false;  // runs when weights have been set, not in a call: costs nothing here
+  bool exact = true;  // whether those are counts, or depend on data
   double predicted_cycles = 0;  // from start to end, on one core's clock
   double predicted_seconds = 0;
   double seconds = 0;            // measured; 0 where it was not
