@@ -1,31 +1,25 @@
 // One op on tensors, stage by stage, as its compute says.
 #include <algorithm>
 #include <array>
-#include <limits>
 
 #include "ir/evaluate.h"
 #include "ir/op.h"
+#include "ir/reduction.h"
 
 namespace cnnc {
 
 namespace {
 
 /// Where a reduction starts.
-Scalar identity(Reduction op, ScalarType type) {
-  Scalar start;
-  const double infinity = std::numeric_limits<double>::infinity();
-  if (is_float(type)) {
-    start.real = op == Reduction::add ? 0 : op == Reduction::max ? -infinity : infinity;
-  } else if (op == Reduction::add) {
-    start.integer = 0;
-  } else {
-    dispatch(type, [&](auto zero) {
-      using Limits = std::numeric_limits<decltype(zero)>;
-      start.integer =
-          static_cast<std::int64_t>(op == Reduction::max ? Limits::lowest() : Limits::max());
-    });
-  }
-  return start;
+Scalar start_of(Reduction op, ScalarType type) {
+  const Expr start = identity(op, type);
+  const Const& value = *start.as<Const>();
+  Scalar result;
+  if (is_float(type))
+    result.real = value.real;
+  else
+    result.integer = value.integer;
+  return result;
 }
 
 BinaryOp step_of(Reduction op) {
@@ -67,7 +61,7 @@ class Odometer {
 /// The reduction of `value` over all points of `axes`, in the stage's own type.
 class Reducer {
  public:
-  explicit Reducer(const Stage& stage) : start_(identity(stage.op, stage.type)) {
+  explicit Reducer(const Stage& stage) : start_(start_of(stage.op, stage.type)) {
     const Var total = make_var("total", stage.type), element = make_var("element", stage.type);
     VariableSlots slots;
     slots.slot(total);

@@ -13,7 +13,9 @@
 #include <limits>
 #include <set>
 
+#include "ir/reduction.h"
 #include "passes/drop_unused_buffers.h"
+#include "passes/long_sums.h"
 #include "passes/nest.h"
 
 namespace cnnc {
@@ -23,42 +25,6 @@ namespace {
 /// Above this many results a sum over the batch is not split into groups: partial sums would cost
 /// more than they gain.
 constexpr std::int64_t kMaxGroupedResults = std::int64_t{1} << 16;
-
-/// A float sum of more terms than this is a sum of blocks' sums: its rounding error grows with the
-/// length of a block and the number of blocks, not with their product, and one block of an operand
-/// stays in cache while all results use it.
-constexpr std::int64_t kMaxTerms = 512;
-/// Terms of a block, where an axis has to be split for it.
-constexpr std::int64_t kBlockTerms = 256;
-
-Expr least_value(ScalarType type) {
-  if (is_float(type)) return constant(type, -std::numeric_limits<double>::infinity());
-  if (!is_signed(type)) return integer_constant(type, 0);
-  return integer_constant(type, type == ScalarType::i8 ? -128
-                                : type == ScalarType::i32
-                                    ? std::numeric_limits<std::int32_t>::min()
-                                    : std::numeric_limits<std::int64_t>::min());
-}
-
-Expr greatest_value(ScalarType type) {
-  if (is_float(type)) return constant(type, std::numeric_limits<double>::infinity());
-  switch (type) {
-    case ScalarType::i8: return integer_constant(type, 127);
-    case ScalarType::u8: return integer_constant(type, 255);
-    case ScalarType::i32: return integer_constant(type, std::numeric_limits<std::int32_t>::max());
-    case ScalarType::u32: return integer_constant(type, std::numeric_limits<std::uint32_t>::max());
-    default: return integer_constant(type, std::numeric_limits<std::int64_t>::max());
-  }
-}
-
-Expr initial_value(Reduction op, ScalarType type) {
-  switch (op) {
-    case Reduction::add: return is_float(type) ? constant(type, 0) : integer_constant(type, 0);
-    case Reduction::max: return least_value(type);
-    case Reduction::min: return greatest_value(type);
-  }
-  check_failed(__FILE__, __LINE__, "reduction", "unknown");
-}
 
 Expr load_count(BufferId count) { return load(count, ScalarType::i64, {}); }
 
@@ -274,59 +240,7 @@ class Lowering {
     };
     if (stage.reduce.empty()) return loops(stage.axes, {store(stage.value)});
     if (const auto blocked = split_long_sum(stage)) return blocked_nest(stage, *blocked, buffer);
-    return loops(stage.axes,
-                 reduction(stage, initial_value(stage.op, stage.type), stage.reduce, store));
-  }
-
-  /// A long sum: loops over blocks, around the loops over the terms of one block.
-  struct BlockedSum {
-    std::vector<For> blocks;
-    std::vector<Axis> terms;
-    Substitution axes;  // the split axis in terms of block and term
-  };
-
-  static std::optional<BlockedSum> split_long_sum(const Stage& stage) {
-    if (stage.op != Reduction::add || !is_float(stage.type)) return std::nullopt;
-    std::int64_t terms = 1;
-    for (const Axis& axis : stage.reduce) {
-      if (axis.extent == kBatch) return std::nullopt;
-      terms *= axis.extent;
-    }
-    if (terms <= kMaxTerms) return std::nullopt;
-    BlockedSum sum;
-    for (const Axis& axis : stage.reduce) {
-      if (terms <= kMaxTerms) {
-        sum.terms.push_back(axis);
-        continue;
-      }
-      const std::int64_t inner = terms / axis.extent;
-      const std::int64_t length =
-          inner >= kBlockTerms / 4 ? 1 : block_length(axis.extent, kBlockTerms / inner);
-      if (length == 1) {
-        if (axis.extent > 1)
-          sum.blocks.push_back({axis.var, 0, axis.extent, LoopKind::serial, {}});
-        else
-          sum.terms.push_back(axis);
-        terms = inner;
-        continue;
-      }
-      const Var block = make_var(axis.var->name + ".block"), term = make_var(axis.var->name);
-      sum.blocks.push_back({block, 0, axis.extent / length, LoopKind::serial, {}});
-      sum.terms.push_back({term, length});
-      sum.axes[axis.var] = Expr(block) * length + Expr(term);
-      terms = 0;
-    }
-    return sum;
-  }
-
-  /// The divisor of `extent` nearest to `wanted` from below that is at least half of it, else the
-  /// next one above, so that all blocks are alike.
-  static std::int64_t block_length(std::int64_t extent, std::int64_t wanted) {
-    for (std::int64_t length = wanted; 2 * length >= wanted; --length)
-      if (extent % length == 0) return length;
-    for (std::int64_t length = wanted + 1; length < extent; ++length)
-      if (extent % length == 0) return length;
-    return extent;
+    return loops(stage.axes, reduction(stage, identity(stage.op, stage.type), stage.reduce, store));
   }
 
   /// out = 0, then out += one block's sum, block after block; the loops over blocks go outside of
@@ -335,7 +249,7 @@ class Lowering {
     Stage one = stage;
     one.value = substitute(stage.value, sum.axes);
     const auto index = index_of(stage.axes);
-    const Expr zero = initial_value(stage.op, stage.type);
+    const Expr zero = identity(stage.op, stage.type);
     const auto add = [&](const Expr& value) {
       return Stmt{Store{buffer, index, load(buffer, stage.type, index) + value}};
     };
@@ -357,7 +271,7 @@ class Lowering {
     if (reduce.empty()) return {Stmt{Accumulate{stage.op, partial, index, stage.value}}};
     const Expr so_far = load(partial, stage.type, index);
     const bool sum = stage.op == Reduction::add;
-    return reduction(stage, sum ? initial_value(stage.op, stage.type) : so_far, reduce,
+    return reduction(stage, sum ? identity(stage.op, stage.type) : so_far, reduce,
                      [&](const Expr& value) {
                        return Stmt{Store{partial, index, sum ? so_far + value : value}};
                      });
@@ -373,8 +287,7 @@ class Lowering {
     std::vector<Expr> index = index_of(stage.axes);
     index.insert(index.begin(), Expr(g));
 
-    Block body =
-        loops(stage.axes, {Stmt{Store{partial, index, initial_value(stage.op, stage.type)}}});
+    Block body = loops(stage.axes, {Stmt{Store{partial, index, identity(stage.op, stage.type)}}});
     std::vector<Axis> inner;
     Var sample;
     for (const Axis& axis : stage.reduce) {

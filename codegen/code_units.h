@@ -1,0 +1,29 @@
+// What is compiled by itself.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "ir/loop.h"
+
+namespace cnnc {
+
+/// The symbol of a kernel's entry, a KernelFunction.
+std::string kernel_symbol(const Kernel& kernel);
+
+/// A function that is compiled by itself: a kernel's entry, or one large loop in the body of its
+/// parallel loop, which the entry calls. (A fused kernel holds a whole network; its layers' loops
+/// are compiled side by side.)
+struct CodeUnit {
+  const Kernel* kernel = nullptr;
+  const For* part = nullptr;  // null: the entry
+  std::string symbol;
+  std::vector<Var> arguments;  // of a part: the variables that it takes from its surroundings
+  std::size_t statements = 0;  // a measure of the work to compile it
+};
+
+/// The units of the kernels called `kernel` (of all where empty), entries before their parts. They
+/// point into `program`.
+std::vector<CodeUnit> code_units(const Program& program, const std::string& kernel = "");
+
+}  // namespace cnnc
