@@ -63,6 +63,7 @@ Subject picture_file(const std::string& path, const Model& model,
   const bool invert =
       model.input.at(2) == 1 && border_mean(picture) >= 128 && data && light_on_dark(*data);
   FittedPicture fitted = fit_picture(picture, model.input, invert);
+  if (invert) fitted.conversion += ": the model knows light on dark";
   std::string title = path;
   if (!fitted.conversion.empty()) title += fmt::format(" ({})", fitted.conversion);
   return {std::move(fitted.pixels), std::move(title)};

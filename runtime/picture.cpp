@@ -153,7 +153,7 @@ FittedPicture fit_picture(const Picture& picture, const Dims& image, bool invert
     fitted.conversion += (fitted.conversion.empty() ? "" : ", ") + std::string(text);
   };
   if (picture.had_alpha) add("transparency over white");
-  if (invert) add("inverted: the model knows light on dark");
+  if (invert) add("inverted");
   fitted.pixels = std::move(result.pixels);
   return fitted;
 }
