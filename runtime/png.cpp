@@ -122,6 +122,7 @@ struct Writer {
 
 std::vector<png_bytep> rows_of(std::uint8_t* pixels, std::int64_t height, std::int64_t row_bytes) {
   std::vector<png_bytep> rows;
+  rows.reserve(static_cast<std::size_t>(height));
   for (std::int64_t y = 0; y < height; ++y) rows.push_back(pixels + y * row_bytes);
   return rows;
 }
