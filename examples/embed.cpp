@@ -1,4 +1,5 @@
-// cnnc as a library: compile a model from its text, train it for a few steps, ask it about an image.
+// cnnc as a library: compile a model from its text, train it for a few steps, ask it about an
+// image.
 //   build/release/embed        needs MNIST in a data folder, as the tool does
 #include <fmt/format.h>
 
@@ -29,7 +30,8 @@ int main() try {
   const cnnc::TrainResult result = cnnc::train(session, train, &test, options, callbacks);
 
   const auto scores = cnnc::predict(session, test.pixels_of(0));
-  fmt::print("{}\n{}\n", cnnc::prediction_line("test image 0", scores, test.class_names), to_string(result.test.value()));
+  fmt::print("{}\n{}\n", cnnc::prediction_line("test image 0", scores, test.class_names),
+             to_string(result.test.value()));
   return 0;
 } catch (const cnnc::Error& error) {
   fmt::print(stderr, "{}\n", error.what());

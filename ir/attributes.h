@@ -10,9 +10,11 @@
 
 namespace cnnc {
 
-using AttributeValue = std::variant<std::int64_t, double, bool, std::string, std::vector<std::int64_t>>;
+using AttributeValue =
+    std::variant<std::int64_t, double, bool, std::string, std::vector<std::int64_t>>;
 
-/// Sorted by name. The getters check: a missing name or another type is a defect of the caller (CNNC_CHECK).
+/// Sorted by name. The getters check: a missing name or another type is a defect of the caller
+/// (CNNC_CHECK).
 class Attributes {
  public:
   Attributes() = default;

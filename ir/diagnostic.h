@@ -18,7 +18,8 @@ struct SourceText {
   std::string text;
 };
 
-/// A place in a SourceText: line and column count from 1 (columns in bytes), `length` bytes are underlined. Line 0: no place.
+/// A place in a SourceText: line and column count from 1 (columns in bytes), `length` bytes are
+/// underlined. Line 0: no place.
 struct Location {
   std::size_t line = 0;
   std::size_t column = 0;
@@ -34,10 +35,12 @@ struct Diagnostic {
   std::string hint;
 };
 
-/// `file:line:column: error: message`, the line, a caret under the place, and `hint: ...`. Long lines are cut around the place.
+/// `file:line:column: error: message`, the line, a caret under the place, and `hint: ...`. Long
+/// lines are cut around the place.
 std::string render(const SourceText& source, const Diagnostic& diagnostic);
 
-/// A mistake in what the user gave: model text, data, weights, picture, flags. what() is ready to print, without a newline at its end.
+/// A mistake in what the user gave: model text, data, weights, picture, flags. what() is ready to
+/// print, without a newline at its end.
 class Error : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
@@ -48,7 +51,8 @@ template <class... Args>
   throw Error(fmt::format(format, std::forward<Args>(args)...));
 }
 
-/// The candidate closest to `word` by edit distance, if close enough to be a slip of the fingers; otherwise empty.
+/// The candidate closest to `word` by edit distance, if close enough to be a slip of the fingers;
+/// otherwise empty.
 std::string closest(std::string_view word, std::span<const std::string> candidates);
 
 /// Thrown by CNNC_CHECK: a defect of cnnc itself.
@@ -57,12 +61,14 @@ class InternalError : public std::logic_error {
   using std::logic_error::logic_error;
 };
 
-[[noreturn]] void check_failed(const char* file, int line, const char* condition, const std::string& message);
+[[noreturn]] void check_failed(const char* file, int line, const char* condition,
+                               const std::string& message);
 
 }  // namespace cnnc
 
 /// For what only a bug in this code can break.
-#define CNNC_CHECK(condition, ...)                                                               \
-  do {                                                                                           \
-    if (!(condition)) ::cnnc::check_failed(__FILE__, __LINE__, #condition, fmt::format(__VA_ARGS__)); \
+#define CNNC_CHECK(condition, ...)                                                    \
+  do {                                                                                \
+    if (!(condition))                                                                 \
+      ::cnnc::check_failed(__FILE__, __LINE__, #condition, fmt::format(__VA_ARGS__)); \
   } while (false)

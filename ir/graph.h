@@ -2,9 +2,9 @@
 //
 //   graph mnist batch=128 {
 //     %0 = input() {name="image", role="data", type="u8[B,28,28,1]"} : u8[B,28,28,1]
-//     %1 = input() {name="conv1.weight", role="parameter", type="f32[3,3,1,32]"} : f32[3,3,1,32]   @conv1
-//     %2 = conv2d(%0, %1) {...} : f32[B,28,28,32]   @conv1
-//     %3, %4 = maxpool(%2) {...} : f32[B,14,14,32], u8[B,14,14,32]   @maxpool1
+//     %1 = input() {name="conv1.weight", role="parameter", type="f32[3,3,1,8]"} : f32[3,3,1,8]
+//     %2 = conv2d(%0, %1) {...} : f32[B,28,28,8]   @conv1
+//     %3, %4 = maxpool(%2) {...} : f32[B,14,14,8], u8[B,14,14,8]   @maxpool1
 //     return loss=%9, conv1.weight=%12
 //   }
 #pragma once
@@ -37,8 +37,8 @@ struct Node {
   OpRef op;
   std::vector<Value> operands;
   Attributes attributes;
-  std::vector<TensorType> types;   // one a result
-  std::string label;               // the layer that it serves; empty: none
+  std::vector<TensorType> types;  // one a result
+  std::string label;              // the layer that it serves; empty: none
 };
 
 /// An output. Named as a parameter or state, it is that one's new value.
@@ -49,28 +49,35 @@ struct Output {
 
 struct OptimizerDef;
 
-/// The update rule that apply_optimizer applies: a row of the optimizer table with its arguments. Absent in inference graphs.
+/// The update rule that apply_optimizer applies: a row of the optimizer table with its arguments.
+/// Absent in inference graphs.
 struct OptimizerSpec {
   std::string name;
   Attributes arguments;
-  std::shared_ptr<const OptimizerDef> definition = nullptr;   // not printed; null in a graph that was read: then the standard language's
+  /// Not printed; null in a graph that was read: then the standard language's.
+  std::shared_ptr<const OptimizerDef> definition = nullptr;
 
-  bool operator==(const OptimizerSpec& other) const { return name == other.name && arguments == other.arguments; }
+  bool operator==(const OptimizerSpec& other) const {
+    return name == other.name && arguments == other.arguments;
+  }
 };
 
 struct Graph {
   std::string name;
-  std::int64_t batch = 1;                    // the most that kBatch can be
-  std::vector<Node> nodes;                   // operands before users
+  std::int64_t batch = 1;   // the most that kBatch can be
+  std::vector<Node> nodes;  // operands before users
   std::vector<Output> outputs;
-  std::optional<OptimizerSpec> optimizer;    // printed `optimizer sgd {...}` before the nodes
+  std::optional<OptimizerSpec> optimizer;  // printed `optimizer sgd {...}` before the nodes
 
   const Node& node(Value value) const { return nodes.at(static_cast<std::size_t>(value.node)); }
-  const TensorType& type(Value value) const { return node(value).types.at(static_cast<std::size_t>(value.result)); }
+  const TensorType& type(Value value) const {
+    return node(value).types.at(static_cast<std::size_t>(value.result));
+  }
   std::optional<Value> output(std::string_view name) const;
 };
 
-/// Roles of inputs: `data` (batch rows and run-time scalars), `parameter` (trained), `state` (running statistics, momentum).
+/// Roles of inputs: `data` (batch rows and run-time scalars), `parameter` (trained), `state`
+/// (running statistics, momentum).
 bool is_input(const Node& node);
 const std::string& input_name(const Node& node);
 const std::string& input_role(const Node& node);
@@ -78,7 +85,8 @@ const std::string& input_role(const Node& node);
 /// The standard ops, and those of the graph's nodes: what a pass builds with.
 OpTable ops_of(const Graph& graph);
 
-/// Builds a graph. Equal nodes (op, operands, attributes) are made once. Types come from the ops' rules, whose Errors pass through.
+/// Builds a graph. Equal nodes (op, operands, attributes) are made once. Types come from the ops'
+/// rules, whose Errors pass through.
 class Builder {
  public:
   Builder(OpTable ops, std::string name, std::int64_t batch);
@@ -87,9 +95,10 @@ class Builder {
   std::int64_t batch() const { return graph_.batch; }
 
   Value input(std::string name, std::string role, TensorType type);
-  Value constant(ScalarType type, double value);                                     // no dimensions
+  Value constant(ScalarType type, double value);  // no dimensions
   Value op(std::string_view name, std::vector<Value> operands, Attributes attributes = {});
-  std::vector<Value> ops_of(std::string_view name, std::vector<Value> operands, Attributes attributes = {});   // all results
+  std::vector<Value> ops_of(std::string_view name, std::vector<Value> operands,
+                            Attributes attributes = {});  // all results
   Value add_node(OpRef op, std::vector<Value> operands, Attributes attributes = {});
 
   // Shorthands.
@@ -97,12 +106,18 @@ class Builder {
   Value sub(Value a, Value b) { return op("sub", {a, b}); }
   Value mul(Value a, Value b) { return op("mul", {a, b}); }
   Value div(Value a, Value b) { return op("div", {a, b}); }
-  Value cast(Value x, ScalarType type) { return op("cast", {x}, {{"type", std::string(name_of(type))}}); }
-  Value reduce_sum(Value x, Dims axes) { return op("reduce_sum", {x}, {{"axes", std::move(axes)}}); }   // drops the axes
+  Value cast(Value x, ScalarType type) {
+    return op("cast", {x}, {{"type", std::string(name_of(type))}});
+  }
+  Value reduce_sum(Value x, Dims axes) {
+    return op("reduce_sum", {x}, {{"axes", std::move(axes)}});
+  }  // drops the axes
   Value reshape(Value x, Dims dims) { return op("reshape", {x}, {{"dims", std::move(dims)}}); }
-  /// Sums `x` over the axes that broadcasting to its shape added or widened, so that the result has `dims`.
+  /// Sums `x` over the axes that broadcasting to its shape added or widened, so that the result has
+  /// `dims`.
   Value sum_to(Value x, const Dims& dims);
-  /// The nodes that compute a scalar expression whose Loads of buffer i stand for arguments[i] (index ignored).
+  /// The nodes that compute a scalar expression whose Loads of buffer i stand for arguments[i]
+  /// (index ignored).
   Value emit(const Expr& expr, std::span<const Value> arguments);
   /// The number of rows in this call, as `type`, without dimensions.
   Value count(ScalarType type);
@@ -110,9 +125,11 @@ class Builder {
   const TensorType& type(Value value) const { return graph_.type(value); }
   const Graph& graph() const { return graph_; }
 
-  void set_label(std::string label) { label_ = std::move(label); }   // of the nodes made from now on
+  void set_label(std::string label) { label_ = std::move(label); }  // of the nodes made from now on
   const std::string& label() const { return label_; }
-  void set_optimizer(std::optional<OptimizerSpec> optimizer) { graph_.optimizer = std::move(optimizer); }
+  void set_optimizer(std::optional<OptimizerSpec> optimizer) {
+    graph_.optimizer = std::move(optimizer);
+  }
   void output(std::string name, Value value);
   Graph build() &&;
 
@@ -123,21 +140,26 @@ class Builder {
   OpTable ops_;
   Graph graph_;
   std::string label_;
-  std::unordered_map<std::string, int> known_;   // key of a node -> its index
+  std::unordered_map<std::string, int> known_;  // key of a node -> its index
   std::int64_t uses_ = 0;
 };
 
-/// d expr / d (Load of buffer `argument`), as an expression of the same arguments. Select conditions count as constants.
+/// d expr / d (Load of buffer `argument`), as an expression of the same arguments. Select
+/// conditions count as constants.
 Expr differentiate(const Expr& expr, BufferId argument);
 
 std::string print(const Graph& graph);
 /// Reads that text with the ops of `ops`. Throws Error with positions.
 Graph parse_graph(const SourceText& source, const OpTable& ops);
-/// Types as the rules say, operands before users, inputs and outputs unique. Throws InternalError naming `stage`.
+/// Types as the rules say, operands before users, inputs and outputs unique. Throws InternalError
+/// naming `stage`.
 void verify(const Graph& graph, std::string_view stage);
 std::vector<std::string> verify_errors(const Graph& graph);
 
-/// Evaluates every node from its op's compute. `inputs` by name; batch rows number `count`. Returns the outputs by name.
-std::map<std::string, Tensor> interpret(const Graph& graph, const std::map<std::string, Tensor>& inputs, std::int64_t count);
+/// Evaluates every node from its op's compute. `inputs` by name; batch rows number `count`. Returns
+/// the outputs by name.
+std::map<std::string, Tensor> interpret(const Graph& graph,
+                                        const std::map<std::string, Tensor>& inputs,
+                                        std::int64_t count);
 
 }  // namespace cnnc

@@ -1,7 +1,7 @@
 // Loop IR: programs of kernels, kernels of loops. The whole grammar:
 //
 //   Program = Buffer*, Kernel*            kernels run in order, once each
-//   Buffer  = name, type, memory          row-major; a view shares the memory of another buffer of as many elements
+//   Buffer  = name, type, memory          row-major; a view shares the memory of another
 //   Kernel  = name, layers, Stmt*
 //   Stmt    = For | Store | Accumulate | Let | Alloc | If
 //   Expr    = Const | Var | Load | Unary | Binary | Fma | Select | Cast      (ir/expr.h)
@@ -22,19 +22,21 @@
 
 namespace cnnc {
 
-/// Where a buffer lives. `input`, `state` and `output` belong to the caller; `constant` holds data of the program; `arena` lasts from kernel to
-/// kernel; `thread` is one worker's scratch; `stack` and `register` live inside the Alloc that declares them. A register buffer
-/// has constant indices once its loops are unrolled, but for a last one that may be a vector variable.
+/// Where a buffer lives. `input`, `state` and `output` belong to the caller; `constant` holds data
+/// of the program; `arena` lasts from kernel to kernel; `thread` is one worker's scratch; `stack`
+/// and `register` live inside the Alloc that declares them. A register buffer has constant indices
+/// once its loops are unrolled, but for a last one that may be a vector variable.
 enum class Memory : std::uint8_t { input, state, output, constant, arena, thread, stack, reg };
 std::string_view name_of(Memory memory);
 
 struct Buffer {
   std::string name;
-  TensorType type;                     // all dimensions concrete
+  TensorType type;  // all dimensions concrete
   Memory memory = Memory::arena;
-  std::optional<BufferId> view_of;     // same memory as that (non-view) buffer
-  std::int64_t offset = -1;            // bytes into the arena or the thread's scratch, once plan_memory has run
-  Tensor data;                         // of a constant
+  std::optional<BufferId> view_of;  // same memory as that (non-view) buffer
+  std::int64_t offset =
+      -1;       // bytes into the arena or the thread's scratch, once plan_memory has run
+  Tensor data;  // of a constant
 };
 
 enum class LoopKind : std::uint8_t { serial, parallel, vector, unroll };
@@ -46,7 +48,8 @@ std::string_view name_of(Reduction reduction);
 struct Stmt;
 using Block = std::vector<Stmt>;
 
-/// for var in begin .. end. A vector loop has a constant extent, is innermost and its iterations are independent; a parallel one is outermost.
+/// for var in begin .. end. A vector loop has a constant extent, is innermost and its iterations
+/// are independent; a parallel one is outermost.
 struct For {
   Var var;
   Expr begin, end;
@@ -70,7 +73,8 @@ struct Let {
   Var var;
   Expr value;
 };
-/// Declares a stack or register buffer for the rest of the enclosing block; its contents are undefined until stored.
+/// Declares a stack or register buffer for the rest of the enclosing block; its contents are
+/// undefined until stored.
 struct Alloc {
   BufferId buffer = 0;
 };
@@ -83,15 +87,21 @@ struct If {
 struct Stmt {
   std::variant<For, Store, Accumulate, Let, Alloc, If> value;
 
-  template <class T> const T* as() const { return std::get_if<T>(&value); }
-  template <class T> T* as() { return std::get_if<T>(&value); }
+  template <class T>
+  const T* as() const {
+    return std::get_if<T>(&value);
+  }
+  template <class T>
+  T* as() {
+    return std::get_if<T>(&value);
+  }
 };
 
 struct Kernel {
-  std::string name;                   // conv2.forward
-  std::vector<std::string> layers;    // the layers it serves
+  std::string name;                 // conv2.forward
+  std::vector<std::string> layers;  // the layers it serves
   Block body;
-  bool once = false;                  // depends on states alone: need not run again until one of them has changed
+  bool once = false;  // depends on states alone: need not run again until one of them has changed
 };
 
 struct Program {
@@ -105,12 +115,14 @@ struct Program {
   std::optional<BufferId> find(std::string_view name) const;
 };
 
-/// end - begin where the bounds' form shows that it is constant: 16 for `x*16 .. x*16 + 16`. Never negative.
+/// end - begin where the bounds' form shows that it is constant: 16 for `x*16 .. x*16 + 16`. Never
+/// negative.
 std::optional<std::int64_t> constant_extent(const For& loop);
 
 /// Calls `visit` on every statement of `block`, parents first.
 void walk(const Block& block, const std::function<void(const Stmt&)>& visit);
-/// Calls `visit` on every top-level expression (bound, index, value, condition) of every statement of `block`.
+/// Calls `visit` on every top-level expression (bound, index, value, condition) of every statement
+/// of `block`.
 void walk_exprs(const Block& block, const std::function<void(const Expr&)>& visit);
 /// `block` with every top-level expression replaced by what `rewrite` makes of it.
 Block map_exprs(const Block& block, const std::function<Expr(const Expr&)>& rewrite);
@@ -122,14 +134,16 @@ std::string print(const Program& program, const Kernel& kernel);
 /// Reads that text. Throws Error with positions.
 Program parse_program(const SourceText& source);
 
-/// Checks types, ranks, scopes, that views fit, that vector loops are innermost with constant extents, that register indices are constant
-/// after unrolling, that nothing writes an input. Throws InternalError naming `stage`: what fails here is a pass's mistake. A text that a person
+/// Checks types, ranks, scopes, that views fit, that vector loops are innermost with constant
+/// extents, that register indices are constant after unrolling, that nothing writes an input.
+/// Throws InternalError naming `stage`: what fails here is a pass's mistake. A text that a person
 /// wrote goes through verify_errors, which returns the complaints instead.
 void verify(const Program& program, std::string_view stage);
 std::vector<std::string> verify_errors(const Program& program);
 
-/// Runs the program on `buffers` (by name: inputs and states in, outputs and states out) one statement at a time, with every access checked; arithmetic is
-/// that of each expression's own type. Throws Error where an access is out of bounds.
+/// Runs the program on `buffers` (by name: inputs and states in, outputs and states out) one
+/// statement at a time, with every access checked; arithmetic is that of each expression's own
+/// type. Throws Error where an access is out of bounds.
 void interpret(const Program& program, std::map<std::string, Tensor>& buffers);
 
 }  // namespace cnnc

@@ -1,4 +1,5 @@
-// One definition per graph op: its type rule, gradient, compute, reference and samples, all in one file under ir/ops.
+// One definition per graph op: its type rule, gradient, compute, reference and samples, all in one
+// file under ir/ops.
 #pragma once
 
 #include <functional>
@@ -24,7 +25,7 @@ struct Value;
 /// What an op's rules see of a node.
 struct OpContext {
   std::span<const TensorType> operands;
-  std::span<const TensorType> results;   // empty for the type rule
+  std::span<const TensorType> results;  // empty for the type rule
   const Attributes& attributes;
 };
 
@@ -34,11 +35,13 @@ struct Axis {
   std::int64_t extent = 0;
 };
 
-/// stage[axes] = value, or, where there are reduce axes, the reduction of value over them (in row-major order of the reduce axes, starting
-/// from 0 for add, -inf / the least value for max, +inf / the greatest for min).
-/// `value` may load operands (buffers 0 .. operands-1, indexed as their types say) and earlier stages (buffers operands, operands+1, ...,
-/// indexed by their axes). Every load must be in bounds for every point; guard with clamped indices and a Select.
-/// An op that reduces over the batch does so with a kBatch reduce axis: lowering turns that into partial sums of fixed groups of samples.
+/// stage[axes] = value, or, where there are reduce axes, the reduction of value over them (in
+/// row-major order of the reduce axes, starting from 0 for add, -inf / the least value for max,
+/// +inf / the greatest for min). `value` may load operands (buffers 0 .. operands-1, indexed as
+/// their types say) and earlier stages (buffers operands, operands+1, ..., indexed by their axes).
+/// Every load must be in bounds for every point; guard with clamped indices and a Select. An op
+/// that reduces over the batch does so with a kBatch reduce axis: lowering turns that into partial
+/// sums of fixed groups of samples.
 struct Stage {
   std::string name;
   ScalarType type = ScalarType::f32;
@@ -50,8 +53,8 @@ struct Stage {
   Dims dims() const;
 };
 
-/// Where a result's elements come from: the given stage, or the given operand itself (a reshape). The element count must be that of the result;
-/// the dims may differ (row-major reinterpretation).
+/// Where a result's elements come from: the given stage, or the given operand itself (a reshape).
+/// The element count must be that of the result; the dims may differ (row-major reinterpretation).
 struct ResultSource {
   bool is_operand = false;
   int index = 0;
@@ -62,7 +65,8 @@ struct Computation {
   std::vector<ResultSource> results;
 };
 
-/// The values that an operand of a sample may have: uniform in [low, high], whole numbers for integer types. bool: both.
+/// The values that an operand of a sample may have: uniform in [low, high], whole numbers for
+/// integer types. bool: both.
 struct Range {
   double low = -1;
   double high = 1;
@@ -71,34 +75,38 @@ struct Range {
 /// One shape and attribute set with which every op-driven test runs.
 struct Sample {
   std::string name;
-  std::vector<TensorType> operands;      // f32 stands for both f32 and f64: tests replace it
+  std::vector<TensorType> operands;  // f32 stands for both f32 and f64: tests replace it
   Attributes attributes;
-  std::vector<Range> ranges;             // one an operand, or empty for [-1, 1] everywhere
+  std::vector<Range> ranges;  // one an operand, or empty for [-1, 1] everywhere
 };
 
 using TypeRule = std::function<std::vector<TensorType>(const OpContext&)>;
-/// Gradients of a scalar with respect to each operand (nothing for operands without one), from those with respect to each result
-/// (nothing where a result does not matter).
-using GradientRule = std::function<std::vector<std::optional<Value>>(Builder&, const Node&, std::span<const Value> results,
-                                                                     std::span<const std::optional<Value>> gradients)>;
+/// Gradients of a scalar with respect to each operand (nothing for operands without one), from
+/// those with respect to each result (nothing where a result does not matter).
+using GradientRule = std::function<std::vector<std::optional<Value>>(
+    Builder&, const Node&, std::span<const Value> results,
+    std::span<const std::optional<Value>> gradients)>;
 using ComputeRule = std::function<Computation(const OpContext&)>;
 /// Plain Eigen or plain loops, independent of compute; types are concrete. Called by tests only.
-using ReferenceRule = std::function<std::vector<Tensor>(std::span<const Tensor> operands, std::span<const TensorType> results, const Attributes&)>;
+using ReferenceRule = std::function<std::vector<Tensor>(
+    std::span<const Tensor> operands, std::span<const TensorType> results, const Attributes&)>;
 /// FLOP (2 a multiply-add) that one sample costs, for reports; zero where not worth counting.
 using FlopRule = std::function<std::int64_t(const OpContext&)>;
 
 struct OpDef {
   std::string name;
-  std::string description;               // one line
-  std::vector<std::string> attributes;   // names, all required in a node
-  TypeRule type_rule;                    // throws Error with shapes in its text, without position
-  GradientRule gradient;                 // empty: not differentiable (its result carries no gradient)
-  ComputeRule compute;                   // empty for inputs only
+  std::string description;              // one line
+  std::vector<std::string> attributes;  // names, all required in a node
+  TypeRule type_rule;                   // throws Error with shapes in its text, without position
+  GradientRule gradient;  // empty: not differentiable (its result carries no gradient)
+  ComputeRule compute;    // empty for inputs only
   ReferenceRule reference;
-  FlopRule flops;                        // may be empty
+  FlopRule flops;  // may be empty
   std::vector<Sample> samples;
-  bool exact_on_integers = false;        // on small whole numbers results have no rounding, in any order of summation
-  /// For elementwise ops: result = scalar(operands), with numpy's broadcasting. `gradient`, `compute` and `type_rule` are derived from it.
+  /// On small whole numbers results have no rounding, in any order of summation.
+  bool exact_on_integers = false;
+  /// For elementwise ops: result = scalar(operands), with numpy's broadcasting. `gradient`,
+  /// `compute` and `type_rule` are derived from it.
   std::function<Expr(std::span<const Expr>)> scalar;
 };
 
@@ -112,21 +120,27 @@ class OpTable {
 
   void add(OpDef op);
   void add(OpRef op);
-  OpRef find(std::string_view name) const;   // null where unknown
+  OpRef find(std::string_view name) const;  // null where unknown
   const std::map<std::string, OpRef, std::less<>>& all() const { return ops_; }
 
  private:
   std::map<std::string, OpRef, std::less<>> ops_;
 };
 
-/// A complete op from one scalar expression: elementwise("gelu", "...", 1, [](std::span<const Expr> x) { return ...; }). Operands must be of one floating type;
-/// shapes broadcast as numpy's do. Its gradient is derived symbolically, its samples are generic, its reference evaluates `reference` (double -> double)
-/// or, where that is empty, is derived from nothing and the op is tested against the interpreter and central differences alone.
-OpDef elementwise(std::string name, std::string description, int operands, std::function<Expr(std::span<const Expr>)> scalar,
+/// A complete op from one scalar expression: elementwise("gelu", "...", 1, [](std::span<const Expr>
+/// x) { return ...; }). Operands must be of one floating type; shapes broadcast as numpy's do. Its
+/// gradient is derived symbolically, its samples are generic, its reference evaluates `reference`
+/// (double -> double) or, where that is empty, is derived from nothing and the op is tested against
+/// the interpreter and central differences alone.
+OpDef elementwise(std::string name, std::string description, int operands,
+                  std::function<Expr(std::span<const Expr>)> scalar,
                   std::function<double(std::span<const double>)> reference = {}, Range range = {});
 
-/// Evaluates one stage's value / whole op on tensors, straight from its compute: the graph interpreter's engine. `operands` are concrete, results too.
-std::vector<Tensor> evaluate(const OpDef& op, std::span<const Tensor> operands, std::span<const TensorType> operand_types,
-                             std::span<const TensorType> result_types, const Attributes& attributes, std::int64_t count);
+/// Evaluates one stage's value / whole op on tensors, straight from its compute: the graph
+/// interpreter's engine. `operands` are concrete, results too.
+std::vector<Tensor> evaluate(const OpDef& op, std::span<const Tensor> operands,
+                             std::span<const TensorType> operand_types,
+                             std::span<const TensorType> result_types, const Attributes& attributes,
+                             std::int64_t count);
 
 }  // namespace cnnc

@@ -13,17 +13,43 @@
 namespace cnnc {
 
 /// Maps a C++ type to its ScalarType.
-template <class T> struct ScalarTypeOf;
-template <> struct ScalarTypeOf<float> { static constexpr ScalarType value = ScalarType::f32; };
-template <> struct ScalarTypeOf<double> { static constexpr ScalarType value = ScalarType::f64; };
-template <> struct ScalarTypeOf<std::int8_t> { static constexpr ScalarType value = ScalarType::i8; };
-template <> struct ScalarTypeOf<std::uint8_t> { static constexpr ScalarType value = ScalarType::u8; };
-template <> struct ScalarTypeOf<std::int32_t> { static constexpr ScalarType value = ScalarType::i32; };
-template <> struct ScalarTypeOf<std::uint32_t> { static constexpr ScalarType value = ScalarType::u32; };
-template <> struct ScalarTypeOf<std::int64_t> { static constexpr ScalarType value = ScalarType::i64; };
-template <> struct ScalarTypeOf<bool> { static constexpr ScalarType value = ScalarType::boolean; };
+template <class T>
+struct ScalarTypeOf;
+template <>
+struct ScalarTypeOf<float> {
+  static constexpr ScalarType value = ScalarType::f32;
+};
+template <>
+struct ScalarTypeOf<double> {
+  static constexpr ScalarType value = ScalarType::f64;
+};
+template <>
+struct ScalarTypeOf<std::int8_t> {
+  static constexpr ScalarType value = ScalarType::i8;
+};
+template <>
+struct ScalarTypeOf<std::uint8_t> {
+  static constexpr ScalarType value = ScalarType::u8;
+};
+template <>
+struct ScalarTypeOf<std::int32_t> {
+  static constexpr ScalarType value = ScalarType::i32;
+};
+template <>
+struct ScalarTypeOf<std::uint32_t> {
+  static constexpr ScalarType value = ScalarType::u32;
+};
+template <>
+struct ScalarTypeOf<std::int64_t> {
+  static constexpr ScalarType value = ScalarType::i64;
+};
+template <>
+struct ScalarTypeOf<bool> {
+  static constexpr ScalarType value = ScalarType::boolean;
+};
 
-/// Calls `f` with a value of the C++ type of `type`: `dispatch(type, [](auto zero) { using T = decltype(zero); ... })`.
+/// Calls `f` with a value of the C++ type of `type`: `dispatch(type, [](auto zero) { using T =
+/// decltype(zero); ... })`.
 template <class F>
 decltype(auto) dispatch(ScalarType type, F&& f) {
   switch (type) {
@@ -44,8 +70,10 @@ class Tensor {
  public:
   Tensor() = default;
   explicit Tensor(TensorType type)
-      : type_(std::move(type)), bytes_(static_cast<std::size_t>(element_count(type_.dims, 1)) * size_of(type_.scalar)) {
-    for (auto dim : type_.dims) CNNC_CHECK(dim >= 0, "tensor of symbolic type {}", to_string(type_));
+      : type_(std::move(type)),
+        bytes_(static_cast<std::size_t>(element_count(type_.dims, 1)) * size_of(type_.scalar)) {
+    for (auto dim : type_.dims)
+      CNNC_CHECK(dim >= 0, "tensor of symbolic type {}", to_string(type_));
   }
 
   const TensorType& type() const { return type_; }
@@ -54,11 +82,13 @@ class Tensor {
   std::span<std::byte> bytes() { return bytes_; }
   std::span<const std::byte> bytes() const { return bytes_; }
 
-  template <class T> std::span<T> data() {
+  template <class T>
+  std::span<T> data() {
     check<T>();
     return {reinterpret_cast<T*>(bytes_.data()), bytes_.size() / sizeof(T)};
   }
-  template <class T> std::span<const T> data() const {
+  template <class T>
+  std::span<const T> data() const {
     check<T>();
     return {reinterpret_cast<const T*>(bytes_.data()), bytes_.size() / sizeof(T)};
   }
@@ -76,12 +106,14 @@ class Tensor {
     dispatch(type_.scalar, [&](auto zero) {
       using T = decltype(zero);
       const T converted = static_cast<T>(value);
-      std::memcpy(bytes_.data() + static_cast<std::size_t>(index) * sizeof(T), &converted, sizeof(T));
+      std::memcpy(bytes_.data() + static_cast<std::size_t>(index) * sizeof(T), &converted,
+                  sizeof(T));
     });
   }
 
  private:
-  template <class T> void check() const {
+  template <class T>
+  void check() const {
     CNNC_CHECK(ScalarTypeOf<T>::value == type_.scalar, "tensor is {}", to_string(type_));
   }
 

@@ -30,7 +30,8 @@ constexpr bool is_signed(ScalarType type) {
 
 using Dims = std::vector<std::int64_t>;
 
-/// The extent that stands for the batch dimension, printed `B`. A graph states its maximum; a call passes `count` <= maximum.
+/// The extent that stands for the batch dimension, printed `B`. A graph states its maximum; a call
+/// passes `count` <= maximum.
 inline constexpr std::int64_t kBatch = -1;
 
 /// The shape and element type of one value. A scalar has no dimensions.
@@ -41,17 +42,19 @@ struct TensorType {
   bool operator==(const TensorType&) const = default;
 };
 
-/// Number of elements, with `batch` in the place of kBatch. Every tensor that exists has passed checked_element_count.
+/// Number of elements, with `batch` in the place of kBatch. Every tensor that exists has passed
+/// checked_element_count.
 std::int64_t element_count(const Dims& dims, std::int64_t batch);
 /// The same, or nothing where the product overflows or exceeds `limit`, or a size is not positive.
-std::optional<std::int64_t> checked_element_count(const Dims& dims, std::int64_t batch, std::int64_t limit);
+std::optional<std::int64_t> checked_element_count(const Dims& dims, std::int64_t batch,
+                                                  std::int64_t limit);
 /// `dims` with `batch` in the place of kBatch.
 Dims concrete(const Dims& dims, std::int64_t batch);
 
 /// No single tensor may hold more elements than this (4 GiB of f32).
 inline constexpr std::int64_t kMaxElements = std::int64_t{1} << 30;
 
-std::string to_string(const Dims& dims);         // [B,28,28,1]
-std::string to_string(const TensorType& type);   // f32[B,28,28,1]
+std::string to_string(const Dims& dims);        // [B,28,28,1]
+std::string to_string(const TensorType& type);  // f32[B,28,28,1]
 
 }  // namespace cnnc

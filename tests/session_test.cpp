@@ -6,8 +6,8 @@
 
 #include <numeric>
 
-#include "runtime/inspect.h"
 #include "runtime/evaluation.h"
+#include "runtime/inspect.h"
 #include "runtime/prediction.h"
 #include "runtime/training.h"
 #include "runtime/weights.h"
