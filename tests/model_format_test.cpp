@@ -55,19 +55,20 @@ TEST(ModelFormat, examples_are_written_canonically) {
 }
 
 TEST(ModelFormat, layout_is_made_uniform) {
-  EXPECT_EQ(formatted("model  m{input( 8x8x1 )->conv( 4 ,3x3,pad =1 ) "
-                      "→relu()->flatten\t->dense(2*3+1)}train{data=\"mnist\",loss=cross_entropy "
-                      "optimizer=sgd( lr = 5e-4 ) batch=(2+3)*4-(1-2)}"),
-            "model m {\n"
-            "  input(8x8x1) -> conv(4, 3x3, pad=1) -> relu -> flatten -> dense(2*3 + 1)\n"
-            "}\n"
-            "\n"
-            "train {\n"
-            "  data = \"mnist\"\n"
-            "  loss = cross_entropy\n"
-            "  optimizer = sgd(lr=5e-4)\n"
-            "  batch = (2 + 3)*4 - (1 - 2)\n"
-            "}\n");
+  EXPECT_EQ(
+      formatted("model  m{input( 8x8x1 )->conv( 4 ,3x3,pad =1 ) "
+                "→relu()->flatten\t->dense(2*3+1)->softmax}train{data=\"mnist\",loss=cross_entropy "
+                "optimizer=sgd( lr = 5e-4 ) batch=(2+3)*4-(1-2)}"),
+      "model m {\n"
+      "  input(8x8x1) -> conv(4, 3x3, pad=1) -> relu -> flatten -> dense(2*3 + 1) -> softmax\n"
+      "}\n"
+      "\n"
+      "train {\n"
+      "  data = \"mnist\"\n"
+      "  loss = cross_entropy\n"
+      "  optimizer = sgd(lr=5e-4)\n"
+      "  batch = (2 + 3)*4 - (1 - 2)\n"
+      "}\n");
 }
 
 TEST(ModelFormat, broken_chains_stay_broken_where_they_are) {
