@@ -5,8 +5,7 @@
 //   return loss=%3          =>    %4 = constant() {value=1.0}
 //                                 %5 = broadcast_to(%4)
 //                                 %6 = mul(%5, %0)
-//                                 return loss=%3, gradient.w=%6           where %1 is the parameter
-//                                 w
+//                                 return loss=%3, gradient.w=%6      (the parameter w is %1)
 //
 // Nodes are visited from the last to the first; a value's gradients are added in the order in which
 // its users are met, so the sum's order is fixed.

@@ -1,9 +1,9 @@
 // localize:
-//   padded : f32[128,16,16,32] arena                               padded : f32[1,16,16,32] thread
-//   for g { for n in g*16 .. { padded[n,y,x,c] = ...         ->    for g { for n in g*16 .. {
-//   padded[0,y,x,c] = ...
-//                              ... padded[n,y+1,x,c] } }                                      ...
-//                              padded[0,y+1,x,c] } }
+//   padded : f32[128,16,16,32] arena
+//   for g { for n in g*16 .. { padded[n,y,x,c] = ...; ... padded[n,y+1,x,c] } }
+//     ->
+//   padded : f32[1,16,16,32] thread
+//   for g { for n in g*16 .. { padded[0,y,x,c] = ...; ... padded[0,y+1,x,c] } }
 // A buffer that passes from one sample loop of a group to the next keeps kGroupSize samples,
 // indexed n - g*16.
 #include "passes/localize.h"

@@ -1,12 +1,11 @@
 // lower: every stage of every op's compute becomes a kernel.
-//
-//   %5 = matmul(%3, %4) : f32[B,10]       buffer dense1.matmul : f32[128,10]
-//                                         kernel dense1.matmul {
-//                                           for g in 0 .. 8 {
-//                                             for n in g*16 .. min(g*16 + 16, count[]) {
-//                                               for o in 0 .. 10 {
-//                                                 alloc sum; sum[] = 0; for k ... sum[] += x[n,k] *
-//                                                 w[k,o]; out[n,o] = sum[]
+//   %5 = matmul(%3, %4) : f32[B,10]
+//     ->
+//   kernel dense1.matmul { for g in 0 .. 8 { for n in g*16 .. min(g*16 + 16, count[]) {
+//     for o in 0 .. 10 {
+//       alloc sum; sum[] = 0
+//       for k { sum[] += x[n,k] * w[k,o] }
+//       out[n,o] = sum[] } } } }
 #include "passes/lower.h"
 
 #include <algorithm>

@@ -1,8 +1,7 @@
 // parallelize:
-//   kernel update { for i in 0 .. 3136 { for j { w[i,j] = ... } } }
+//   for i in 0 .. 3136 { for j { w[i,j] = ... } }
 //     ->
-//   kernel update { parallel i.t in 0 .. 16 { for i in i.t*196 .. min(i.t*196 + 196, 3136) { for j
-//   { w[i,j] = ... } } } }
+//   parallel i.t in 0 .. 16 { for i in i.t*196 .. i.t*196 + 196 { for j { w[i,j] = ... } } }
 #include "passes/parallelize.h"
 
 #include <algorithm>

@@ -1,8 +1,10 @@
 // split_borders:
-//   for x in 0 .. 30 {                                               padded[0] = 0.0
-//     padded[x] = select(1 <= x & x < 29,                       ->   for x in 1 .. 29 { padded[x] =
-//     image[x - 1] }
-//                        image[min(max(x - 1, 0), 27)], 0.0) }       padded[29] = 0.0
+//   for x in 0 .. 30 {
+//     padded[x] = select(1 <= x & x < 29, image[min(max(x - 1, 0), 27)], 0.0) }
+//     ->
+//   padded[0] = 0.0
+//   for x in 1 .. 29 { padded[x] = image[x - 1] }
+//   padded[29] = 0.0
 #include "passes/split_borders.h"
 
 #include <algorithm>

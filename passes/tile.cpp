@@ -1,11 +1,11 @@
 // tile:
-//   for y { for x in 0 .. 14 { for c in 0 .. 64 {           for y { for x.t in 0 .. 1 { for c.t in
-//   0 .. 2 {
-//     alloc sum : f32[]                                       alloc sum : f32[14,2,16]
-//     sum[] = 0                                        ->     for x, c, l { sum[x,c,l] = 0 }
-//     for k { sum[] += a[y,x,k] * w[k,c] }                    for k { for x, c, l { sum[x,c,l] +=
-//     a[y,x,k] * w[k, c.t*32 + c*16 + l] } } out[y,x,c] = sum[] } } } for x, c, l { out[y, x,
-//     c.t*32 + c*16 + l] = sum[x,c,l] } } } }
+//   for x in 0 .. 28 { for c in 0 .. 64 {
+//     alloc sum : f32[]; sum[] = 0; for k { sum[] += a[x,k] * w[k,c] }; out[x,c] = sum[] } }
+//     ->
+//   for x.t in 0 .. 2 { for c.t in 0 .. 2 {
+//     alloc sum : f32[14,2,16]; for x, c, l { sum[x,c,l] = 0 }
+//     for k { for x, c, l { sum[x,c,l] += a[x.t*14 + x, k] * w[k, c.t*32 + c*16 + l] } }
+//     for x, c, l { out[x.t*14 + x, c.t*32 + c*16 + l] = sum[x,c,l] } } }
 // What does not fill a tile gets a smaller one of its own. The sizes are the tile model's choice
 // (tile_model.h).
 #include "passes/tile.h"

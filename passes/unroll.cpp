@@ -1,6 +1,7 @@
 // unroll:
-//   for x in 0 .. 6 { vector l in 0 .. 8 { sum[x,l] += a[x] * w[l] } }    ->    unroll x in 0 .. 6
-//   { vector l in 0 .. 8 { ... } }
+//   for x in 0 .. 6 { vector l in 0 .. 8 { sum[x,l] += a[x] * w[l] } }
+//     ->
+//   unroll x in 0 .. 6 { vector l in 0 .. 8 { sum[x,l] += a[x] * w[l] } }
 // The loop keeps its form here; code generation makes the copies.
 #include "passes/unroll.h"
 

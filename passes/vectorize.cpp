@@ -1,7 +1,8 @@
 // vectorize:
-//   for i in 0 .. 100 { y[i] = x[i] + 1 }    ->    for i.t in 0 .. 6 { vector i in 0 .. 16 {
-//   y[i.t*16 + i] = x[i.t*16 + i] + 1 } }
-//                                                  vector i in 0 .. 4 { y[96 + i] = x[96 + i] + 1 }
+//   for i in 0 .. 100 { y[i] = x[i] + 1 }
+//     ->
+//   for i.t in 0 .. 6 { vector i in 0 .. 16 { y[i.t*16 + i] = x[i.t*16 + i] + 1 } }
+//   vector i in 0 .. 4 { y[96 + i] = x[96 + i] + 1 }
 // A loop qualifies when it stores contiguously, along its variable, and carries nothing from one
 // iteration to the next.
 #include "passes/vectorize.h"
