@@ -288,12 +288,13 @@ std::unique_ptr<llvm::Module> emit_module(const Program& program,
                                           const Target& target, llvm::LLVMContext& context) {
   auto module = std::make_unique<llvm::Module>(units.front()->symbol, context);
   for (const CodeUnit* unit : units) {
-    const auto all = code_units(program, unit->kernel->name);
+    // Parts hold no parts of their own: only an entry calls any.
+    const auto all = unit->part ? std::vector<CodeUnit>{} : code_units(program, unit->kernel->name);
     Parts parts;
     for (const CodeUnit& each : all) {
       if (!each.part) continue;
-      if (each.part != unit->part) parts[each.part] = &each;
-      if (!unit->part) declare(each, target, *module);
+      parts[each.part] = &each;
+      declare(each, target, *module);
     }
     llvm::Function& function = *declare(*unit, target, *module);
     FunctionEmitter emitter(program, parts, *module, function);
