@@ -167,7 +167,8 @@ class Inliner {
         if (overwritten) return false;
         if (!pays(producer, kernel, elements) || grows_too_much(producer, kernel)) return false;
         auto body = inlined(producer, kernel.body);
-        if (!body || (in_place && !(is_one_statement(*body) && writes_where_it_reads(*body))))
+        if (!body || (in_place &&
+                      !(is_one_statement(*body) && touches_written_elements_only(program_, *body))))
           return false;
         rewritten.emplace_back(k, std::move(*body));
       }
@@ -243,22 +244,6 @@ class Inliner {
 
   static bool is_one_statement(const Block& block) {
     return block.size() == 1 && nest_of(block.front()).body.size() == 1;
-  }
-
-  /// Whether every buffer that `block` writes is read at the written element only, so that updating
-  /// it in place is safe.
-  bool writes_where_it_reads(const Block& block) const {
-    const auto all = accesses(block);
-    for (const BufferAccess& write : all) {
-      if (!write.write || program_.buffer(write.buffer).memory == Memory::reg) continue;
-      for (const BufferAccess& read : all) {
-        if (program_.storage(read.buffer) != program_.storage(write.buffer)) continue;
-        if (read.buffer != write.buffer) return false;
-        for (std::size_t i = 0; i < read.index.size(); ++i)
-          if (!same(read.index[i], write.index[i])) return false;
-      }
-    }
-    return true;
   }
 
   Program program_;

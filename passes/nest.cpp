@@ -59,6 +59,20 @@ std::optional<std::int64_t> memory_stride(const Program& program, BufferId buffe
 
 std::optional<std::int64_t> extent(const For& loop) { return constant_extent(loop); }
 
+bool touches_written_elements_only(const Program& program, const Block& block) {
+  const auto all = accesses(block);
+  for (const BufferAccess& write : all) {
+    if (!write.write) continue;
+    for (const BufferAccess& other : all) {
+      if (program.storage(other.buffer) != program.storage(write.buffer)) continue;
+      if (other.buffer != write.buffer) return false;
+      for (std::size_t i = 0; i < write.index.size(); ++i)
+        if (!same(write.index[i], other.index[i])) return false;
+    }
+  }
+  return true;
+}
+
 bool runs_over_groups(const For& loop) {
   if (!extent(loop)) return false;
   bool found = false;

@@ -31,6 +31,10 @@ struct BufferAccess {
 /// Every access in `block`, also those in bounds and indices. An Accumulate reads and writes.
 std::vector<BufferAccess> accesses(const Block& block);
 
+/// Whether whatever `block` writes it accesses at the written element only: then no point of the
+/// loops around it sees what another one wrote, and updating in place is safe.
+bool touches_written_elements_only(const Program& program, const Block& block);
+
 /// Elements of memory between neighbours along `var`, where constant.
 std::optional<std::int64_t> memory_stride(const Program& program, BufferId buffer,
                                           const std::vector<Expr>& index, const Var& var);

@@ -51,7 +51,8 @@ class Vectorizer {
       widest = std::max(widest, size_of(program_.buffer(buffer).type.scalar));
       if (!widen(store ? store->value : accumulate->value, loop.var, widest)) return std::nullopt;
     }
-    if (loop.body.empty() || carries(loop)) return std::nullopt;
+    if (loop.body.empty() || !touches_written_elements_only(program_, loop.body))
+      return std::nullopt;
     return target_.vector_bytes / static_cast<std::int64_t>(widest);
   }
 
@@ -69,22 +70,6 @@ class Vectorizer {
       widest = std::max(widest, size_of(e.type()));
     });
     return good;
-  }
-
-  /// Whether an iteration may read what another one wrote: a buffer that is stored is otherwise
-  /// accessed at the stored element only.
-  bool carries(const For& loop) const {
-    const auto all = accesses(loop.body);
-    for (const BufferAccess& write : all) {
-      if (!write.write) continue;
-      for (const BufferAccess& other : all) {
-        if (program_.storage(other.buffer) != program_.storage(write.buffer)) continue;
-        if (other.buffer != write.buffer) return true;
-        for (std::size_t i = 0; i < write.index.size(); ++i)
-          if (!same(write.index[i], other.index[i])) return true;
-      }
-    }
-    return false;
   }
 
   static void split(const For& loop, std::int64_t width, Block& result) {
