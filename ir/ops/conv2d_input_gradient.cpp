@@ -166,9 +166,7 @@ std::vector<std::optional<Value>> gradient(Builder& builder, const Node& node,
                                            std::span<const Value>,
                                            std::span<const std::optional<Value>> gradients) {
   const Dims kernel = builder.type(node.operands[1]).dims;
-  Attributes plain;
-  for (const auto* name : {"stride", "pad", "dilation", "groups"})
-    plain.set(name, *node.attributes.find(name));
+  const Attributes plain = convolution_attributes(node.attributes);
   Attributes for_weight = plain;
   for_weight.set("kernel", Dims{kernel[0], kernel[1]});
   return {builder.op("conv2d", {*gradients[0], node.operands[1]}, plain),

@@ -48,9 +48,7 @@ std::vector<std::optional<Value>> gradient(Builder& builder, const Node& node,
                                            std::span<const Value>,
                                            std::span<const std::optional<Value>> gradients) {
   const Dims input = builder.type(node.operands[0]).dims;
-  Attributes plain;
-  for (const auto* name : {"stride", "pad", "dilation", "groups"})
-    plain.set(name, *node.attributes.find(name));
+  const Attributes plain = convolution_attributes(node.attributes);
   Attributes for_input = plain;
   for_input.set("input", Dims(input.begin() + 1, input.end()));
   return {builder.op("conv2d_input_gradient", {node.operands[1], *gradients[0]}, for_input),

@@ -155,4 +155,11 @@ Tensor to_tensor(const TensorType& type, const std::vector<double>& values) {
   return tensor;
 }
 
+Attributes convolution_attributes(const Attributes& attributes) {
+  Attributes result;
+  for (const auto* name : {"stride", "pad", "dilation", "groups"})
+    result.set(name, *attributes.find(name));
+  return result;
+}
+
 }  // namespace cnnc

@@ -53,6 +53,9 @@ ChannelAxes channel_axes(const Convolution& conv);
 using TapVisitor = std::function<void(std::size_t x, std::size_t w, std::size_t y)>;
 void for_each_tap(const Convolution& conv, const TapVisitor& visit);
 
+/// The attributes that all convolutions have: stride, pad, dilation and groups.
+Attributes convolution_attributes(const Attributes& attributes);
+
 /// Operands x and w of ordinary and nasty convolutions with their attributes, without names'
 /// prefix.
 std::vector<Sample> convolution_samples();
