@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "ir/op.h"
+#include "ir/places.h"
 
 namespace cnnc {
 
@@ -149,15 +150,18 @@ class Builder {
 Expr differentiate(const Expr& expr, BufferId argument);
 
 std::string print(const Graph& graph);
-/// Reads that text with the ops of `ops`. Throws Error with positions.
-Graph parse_graph(const SourceText& source, const OpTable& ops);
+/// Reads that text with the ops of `ops`. Throws Error with positions. `places` (may be null) says
+/// where each node and output stands.
+Graph parse_graph(const SourceText& source, const OpTable& ops, Places* places = nullptr);
 /// Types as the rules say, operands before users, inputs and outputs unique. Throws InternalError
-/// naming `stage`.
+/// naming `stage`: what fails here is a pass's mistake. A text that a person wrote goes through
+/// find_faults, which returns the complaints instead; verify_errors are their messages.
 void verify(const Graph& graph, std::string_view stage);
+std::vector<Fault> find_faults(const Graph& graph);
 std::vector<std::string> verify_errors(const Graph& graph);
 
 /// Evaluates every node from its op's compute. `inputs` by name; batch rows number `count`. Returns
-/// the outputs by name.
+/// the outputs by name. Throws Error (a PartError, where a node is at fault).
 std::map<std::string, Tensor> interpret(const Graph& graph,
                                         const std::map<std::string, Tensor>& inputs,
                                         std::int64_t count);

@@ -23,6 +23,18 @@ Tensor take_input(const Node& node, const std::map<std::string, Tensor>& inputs,
   return found->second;
 }
 
+std::vector<Tensor> results_of(const Graph& graph, const Node& node,
+                               const std::vector<std::vector<Tensor>>& values, std::int64_t count) {
+  std::vector<Tensor> operands;
+  std::vector<TensorType> types;
+  for (const Value operand : node.operands) {
+    operands.push_back(
+        values[static_cast<std::size_t>(operand.node)][static_cast<std::size_t>(operand.result)]);
+    types.push_back(graph.type(operand));
+  }
+  return evaluate(*node.op, operands, types, node.types, node.attributes, count);
+}
+
 }  // namespace
 
 std::map<std::string, Tensor> interpret(const Graph& graph,
@@ -35,14 +47,12 @@ std::map<std::string, Tensor> interpret(const Graph& graph,
       values.push_back({take_input(node, inputs, count)});
       continue;
     }
-    std::vector<Tensor> operands;
-    std::vector<TensorType> types;
-    for (const Value operand : node.operands) {
-      operands.push_back(
-          values[static_cast<std::size_t>(operand.node)][static_cast<std::size_t>(operand.result)]);
-      types.push_back(graph.type(operand));
+    try {
+      values.push_back(results_of(graph, node, values, count));
+    } catch (const Error& error) {
+      throw PartError({Part::Kind::node, values.size()},
+                      fmt::format("{}: {}", node.op->name, error.what()));
     }
-    values.push_back(evaluate(*node.op, operands, types, node.types, node.attributes, count));
   }
   std::map<std::string, Tensor> outputs;
   for (const Output& output : graph.outputs) {

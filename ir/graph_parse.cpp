@@ -20,7 +20,8 @@ namespace {
 
 class GraphParser {
  public:
-  GraphParser(const SourceText& source, const OpTable& ops) : cursor_(source), ops_(ops) {}
+  GraphParser(const SourceText& source, const OpTable& ops, Places* places)
+      : cursor_(source), ops_(ops), places_(places) {}
 
   Graph parse() {
     std::optional<Builder> builder;
@@ -134,6 +135,7 @@ class GraphParser {
     } catch (const Error& error) {
       cursor_.fail_at(op_name, error.what());
     }
+    place({Part::Kind::node, static_cast<std::size_t>(made.node)}, op_name);
     check_types(op_name, types_place, types, builder_->graph().node(made).types);
     if (results.size() != types.size()) {
       cursor_.fail_at(results.front(), fmt::format("{} names for the {} results of {}",
@@ -173,12 +175,18 @@ class GraphParser {
         if (builder_->graph().output(output)) {
           cursor_.report(place.location, fmt::format("output '{}' is given twice", output));
         } else if (result) {
+          this->place({Part::Kind::output, builder_->graph().outputs.size()}, place);
           builder_->output(std::move(output), *result);
         }
       } while (cursor_.accept(","));
     }
     cursor_.expect("}");
     if (!cursor_.at_end()) cursor_.fail_expected("the end of the text");
+  }
+
+  /// Of equal nodes, which are made once, the first counts.
+  void place(Part part, const Token& token) {
+    if (places_ != nullptr) places_->try_emplace(part, token.location);
   }
 
   Token value_token(std::string_view what) {
@@ -285,14 +293,15 @@ class GraphParser {
 
   TokenCursor cursor_;
   const OpTable& ops_;
+  Places* places_;
   Builder* builder_ = nullptr;
   std::map<std::string, std::optional<Value>> values_;
 };
 
 }  // namespace
 
-Graph parse_graph(const SourceText& source, const OpTable& ops) {
-  return GraphParser(source, ops).parse();
+Graph parse_graph(const SourceText& source, const OpTable& ops, Places* places) {
+  return GraphParser(source, ops, places).parse();
 }
 
 }  // namespace cnnc

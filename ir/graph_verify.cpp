@@ -13,11 +13,16 @@ class Verifier {
  public:
   explicit Verifier(const Graph& graph) : graph_(graph) {}
 
-  std::vector<std::string> run() {
+  std::vector<Fault> run() {
     if (graph_.batch < 1) complain("batch is {}", graph_.batch);
-    for (std::size_t i = 0; i < graph_.nodes.size(); ++i) node(static_cast<int>(i));
+    for (std::size_t i = 0; i < graph_.nodes.size(); ++i) {
+      part_ = {Part::Kind::node, i};
+      node(static_cast<int>(i));
+    }
     std::set<std::string> names;
-    for (const Output& output : graph_.outputs) {
+    for (std::size_t i = 0; i < graph_.outputs.size(); ++i) {
+      part_ = {Part::Kind::output, i};
+      const Output& output = graph_.outputs[i];
       if (!names.insert(output.name).second) complain("output '{}' is given twice", output.name);
       if (!exists(output.value, static_cast<int>(graph_.nodes.size()))) {
         complain("output '{}' is no value of the graph", output.name);
@@ -25,13 +30,13 @@ class Verifier {
         check_update(output);
       }
     }
-    return std::move(errors_);
+    return std::move(faults_);
   }
 
  private:
   template <class... Args>
   void complain(fmt::format_string<Args...> format, Args&&... args) {
-    errors_.push_back(fmt::format(format, std::forward<Args>(args)...));
+    faults_.push_back({part_, fmt::format(format, std::forward<Args>(args)...)});
   }
 
   bool exists(Value value, int before) const {
@@ -81,12 +86,17 @@ class Verifier {
 
   const Graph& graph_;
   std::map<std::string, int> inputs_;
-  std::vector<std::string> errors_;
+  Part part_;
+  std::vector<Fault> faults_;
 };
 
 }  // namespace
 
-std::vector<std::string> verify_errors(const Graph& graph) { return Verifier(graph).run(); }
+std::vector<Fault> find_faults(const Graph& graph) { return Verifier(graph).run(); }
+
+std::vector<std::string> verify_errors(const Graph& graph) {
+  return messages_of(find_faults(graph));
+}
 
 void verify(const Graph& graph, std::string_view stage) {
   const auto errors = verify_errors(graph);

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <string>
 #include <variant>
@@ -17,6 +18,7 @@
 
 #include "ir/diagnostic.h"
 #include "ir/expr.h"
+#include "ir/places.h"
 #include "ir/tensor.h"
 #include "ir/type.h"
 
@@ -131,19 +133,24 @@ Block substitute(const Block& block, const Substitution& substitution);
 /// The canonical text; print(parse(print(p))) == print(p).
 std::string print(const Program& program);
 std::string print(const Program& program, const Kernel& kernel);
-/// Reads that text. Throws Error with positions.
-Program parse_program(const SourceText& source);
+/// Reads that text. Throws Error with positions. `places` (may be null) says where each buffer,
+/// kernel and statement stands.
+Program parse_program(const SourceText& source, Places* places = nullptr);
 
 /// Checks types, ranks, scopes, that views fit, that vector loops are innermost with constant
 /// extents, that register indices are constant after unrolling, that nothing writes an input.
 /// Throws InternalError naming `stage`: what fails here is a pass's mistake. A text that a person
-/// wrote goes through verify_errors, which returns the complaints instead.
+/// wrote goes through find_faults, which returns the complaints instead; verify_errors are their
+/// messages.
 void verify(const Program& program, std::string_view stage);
+std::vector<Fault> find_faults(const Program& program);
 std::vector<std::string> verify_errors(const Program& program);
 
 /// Runs the program on `buffers` (by name: inputs and states in, outputs and states out) one
 /// statement at a time, with every access checked; arithmetic is that of each expression's own
-/// type. Throws Error where an access is out of bounds.
-void interpret(const Program& program, std::map<std::string, Tensor>& buffers);
+/// type. Throws Error (a PartError, where a statement is at fault) where an access is out of
+/// bounds, and after `most_steps` statements.
+void interpret(const Program& program, std::map<std::string, Tensor>& buffers,
+               std::int64_t most_steps = std::numeric_limits<std::int64_t>::max());
 
 }  // namespace cnnc

@@ -137,6 +137,7 @@ struct IfStep {
 };
 struct Step {
   std::variant<LoopStep, StoreStep, LetStep, AllocStep, IfStep> value;
+  std::size_t statement;  // of its kernel, in the order of walk()
 };
 
 class StepCompiler {
@@ -144,8 +145,11 @@ class StepCompiler {
   Steps compile(const Block& block) {
     Steps steps;
     steps.reserve(block.size());
-    for (const auto& stmt : block)
-      steps.push_back({std::visit([&](const auto& node) { return step(node); }, stmt.value)});
+    for (const auto& stmt : block) {
+      const std::size_t statement = statements_++;
+      steps.push_back(
+          {std::visit([&](const auto& node) { return step(node); }, stmt.value), statement});
+    }
     return steps;
   }
   std::size_t variables() const { return slots_.size(); }
@@ -182,22 +186,34 @@ class StepCompiler {
   }
 
   VariableSlots slots_;
+  std::size_t statements_ = 0;
 };
 
 class Runner {
  public:
-  Runner(Storage& storage, std::size_t variables) : storage_(storage), variables_(variables) {}
+  Runner(Storage& storage, std::size_t variables, std::int64_t& steps_left)
+      : storage_(storage), variables_(variables), steps_left_(steps_left) {}
 
   void run(Steps& steps) {
-    for (auto& step : steps) std::visit([&](auto& it) { run(it); }, step.value);
+    for (auto& step : steps) {
+      statement_ = step.statement;
+      count_step();
+      std::visit([&](auto& it) { run(it); }, step.value);
+    }
   }
+  /// The last one that was begun.
+  std::size_t statement() const { return statement_; }
 
  private:
+  void count_step() {
+    if (--steps_left_ < 0) fail("it takes more steps than the limit");
+  }
   Scalar value(CompiledExpr& expr) { return expr(variables_, storage_.views()); }
 
   void run(LoopStep& loop) {
     const auto end = value(loop.end).integer;
     for (auto i = value(loop.begin).integer; i < end; ++i) {
+      count_step();
       variables_[loop.slot].integer = i;
       run(loop.body);
     }
@@ -219,23 +235,29 @@ class Runner {
   Storage& storage_;
   std::vector<Scalar> variables_;
   std::vector<std::int64_t> index_;
+  std::int64_t& steps_left_;
+  std::size_t statement_ = 0;
 };
 
 }  // namespace
 
-void interpret(const Program& program, std::map<std::string, Tensor>& buffers) {
+void interpret(const Program& program, std::map<std::string, Tensor>& buffers,
+               std::int64_t most_steps) {
   // A text that a person wrote may be wrong in ways that the checks of accesses do not see.
-  if (const auto errors = verify_errors(program); !errors.empty())
-    fail("program {}: {}", program.name, errors.front());
+  if (const auto faults = find_faults(program); !faults.empty())
+    throw PartError(faults.front().part, faults.front().message);
   Storage storage(program, buffers);
-  for (const auto& kernel : program.kernels) {
+  for (std::size_t i = 0; i < program.kernels.size(); ++i) {
+    const auto& kernel = program.kernels[i];
     StepCompiler compiler;
     auto steps = compiler.compile(kernel.body);
     storage.forget_scratch();
+    Runner runner(storage, compiler.variables(), most_steps);
     try {
-      Runner(storage, compiler.variables()).run(steps);
+      runner.run(steps);
     } catch (const Error& error) {
-      fail("kernel {}: {}", kernel.name, error.what());
+      throw PartError({Part::Kind::statement, i, runner.statement()},
+                      fmt::format("kernel {}: {}", kernel.name, error.what()));
     }
   }
 }

@@ -50,7 +50,7 @@ class ScopedNames {
 
 class LoopParser {
  public:
-  explicit LoopParser(const SourceText& source) : cursor_(source) {}
+  LoopParser(const SourceText& source, Places* places) : cursor_(source), places_(places) {}
 
   Program run() {
     attempt([&] { program(); });
@@ -89,6 +89,10 @@ class LoopParser {
     return std::string(cursor_.next().text);
   }
 
+  void place(Part part, const Token& token) {
+    if (places_ != nullptr) places_->try_emplace(part, token.location);
+  }
+
   void program() {
     cursor_.expect("program");
     program_.name = name("the program's name");
@@ -109,6 +113,7 @@ class LoopParser {
     const auto id = static_cast<BufferId>(program_.buffers.size());
     if (!buffers_.add(buffer.name, id))
       cursor_.fail_at(token, fmt::format("there is a buffer '{}' already", buffer.name));
+    place({Part::Kind::buffer, program_.buffers.size()}, token);
     program_.buffers.push_back(std::move(buffer));
     return id;
   }
@@ -210,6 +215,8 @@ class LoopParser {
   void kernel() {
     cursor_.expect("kernel");
     Kernel kernel;
+    place({Part::Kind::kernel, program_.kernels.size()}, cursor_.peek());
+    statements_ = 0;
     kernel.name = name("the kernel's name");
     if (cursor_.accept("serves")) {
       do kernel.layers.push_back(name("a layer's name"));
@@ -246,6 +253,7 @@ class LoopParser {
   }
 
   void statement(Block& block) {
+    place({Part::Kind::statement, program_.kernels.size(), statements_++}, cursor_.peek());
     if (cursor_.is("[", 1)) return assignment(block);
     if (cursor_.accept("let")) return let(block);
     if (cursor_.accept("alloc")) return alloc(block);
@@ -342,7 +350,9 @@ class LoopParser {
   }
 
   TokenCursor cursor_;
+  Places* places_;
   Program program_;
+  std::size_t statements_ = 0;  // of this kernel, so far
   int nesting_ = 0;
   ScopedNames<BufferId> buffers_;
   ScopedNames<Var> variables_;
@@ -360,6 +370,8 @@ class LoopParser {
 
 }  // namespace
 
-Program parse_program(const SourceText& source) { return LoopParser(source).run(); }
+Program parse_program(const SourceText& source, Places* places) {
+  return LoopParser(source, places).run();
+}
 
 }  // namespace cnnc

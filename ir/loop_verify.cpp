@@ -20,22 +20,25 @@ class Verifier {
  public:
   explicit Verifier(const Program& program) : program_(program) {}
 
-  std::vector<std::string> run() {
+  std::vector<Fault> run() {
     buffers();
     std::unordered_set<std::string> names;
-    for (const auto& kernel : program_.kernels) {
+    for (std::size_t i = 0; i < program_.kernels.size(); ++i) {
+      const auto& kernel = program_.kernels[i];
       where_ = fmt::format("kernel {}: ", kernel.name);
+      part_ = {Part::Kind::kernel, i};
+      statements_ = 0;
       if (!names.insert(kernel.name).second) complain("there are two kernels of this name");
       block(kernel.body);
     }
-    return std::move(errors_);
+    return std::move(faults_);
   }
 
  private:
   template <class... Args>
   void complain(fmt::format_string<Args...> format, Args&&... args) {
-    if (errors_.size() < kMostErrors)
-      errors_.push_back(where_ + fmt::format(format, std::forward<Args>(args)...));
+    if (faults_.size() < kMostErrors)
+      faults_.push_back({part_, where_ + fmt::format(format, std::forward<Args>(args)...)});
   }
 
   bool exists(BufferId id) const {
@@ -44,8 +47,10 @@ class Verifier {
 
   void buffers() {
     std::unordered_set<std::string> names;
-    for (const auto& it : program_.buffers) {
+    for (std::size_t i = 0; i < program_.buffers.size(); ++i) {
+      const auto& it = program_.buffers[i];
       where_ = fmt::format("buffer {}: ", it.name);
+      part_ = {Part::Kind::buffer, i};
       if (!is_local(it) && !names.insert(it.name).second) complain("there are two of this name");
       if (!checked_element_count(it.type.dims, -1, kMaxElements))
         complain("{} is no shape of a buffer", to_string(it.type.dims));
@@ -72,6 +77,7 @@ class Verifier {
     std::vector<Var> bound;
     std::vector<BufferId> allocated;
     for (const auto& stmt : block) {
+      part_ = {Part::Kind::statement, part_.index, statements_++};
       std::visit([&](const auto& node) { check(node); }, stmt.value);
       if (const auto* let = stmt.as<Let>(); let != nullptr && bind(let->var, false))
         bound.push_back(let->var);
@@ -236,7 +242,9 @@ class Verifier {
 
   const Program& program_;
   std::string where_;
-  std::vector<std::string> errors_;
+  Part part_;
+  std::size_t statements_ = 0;  // of this kernel, so far
+  std::vector<Fault> faults_;
   std::unordered_map<Var, bool> variables_;  // in scope, and whether each may index registers
   std::unordered_set<BufferId> allocated_;   // in scope
   bool in_vector_ = false;
@@ -245,7 +253,11 @@ class Verifier {
 
 }  // namespace
 
-std::vector<std::string> verify_errors(const Program& program) { return Verifier(program).run(); }
+std::vector<Fault> find_faults(const Program& program) { return Verifier(program).run(); }
+
+std::vector<std::string> verify_errors(const Program& program) {
+  return messages_of(find_faults(program));
+}
 
 void verify(const Program& program, std::string_view stage) {
   const auto errors = verify_errors(program);

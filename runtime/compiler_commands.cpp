@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "runtime/commands.h"
 #include "runtime/emit_picture.h"
@@ -32,6 +33,37 @@ std::string model_text(const Options& options) {
   return read_model(options.model, Language::standard()).canonical;
 }
 
+/// A mistake that `work` finds is one in `file`.
+template <class Work>
+auto in_file(const std::string& file, Work&& work) {
+  try {
+    return work();
+  } catch (const Error& error) {
+    fail("{}: {}", file, error.what());
+  }
+}
+
+/// What `work` makes of the IR. A mistake that it finds names the file.
+template <class Work>
+auto with_ir(const Options& options, Work&& work) {
+  const IrFile file = read_ir(options);
+  return in_file(options.model, [&] { return work(file.ir); });
+}
+
+/// A mistake names its line too, unless passes have changed what stands there.
+Tensors interpret_file(const Options& options, const IrFile& file, const Ir& ir,
+                       const Tensors& given) {
+  try {
+    return interpret_ir(ir, given, static_cast<std::uint64_t>(options.seed));
+  } catch (const PartError& error) {
+    const std::array faults{Fault{error.part(), error.what()}};
+    throw_faults(file.source, options.passes.empty() ? file.places : Places(), faults);
+    throw;
+  } catch (const Error& error) {
+    fail("{}: {}", options.model, error.what());
+  }
+}
+
 bool is_picture(const std::string& stage) {
   const auto pictures = list_pictures();
   return std::ranges::find(pictures, stage) != pictures.end();
@@ -44,8 +76,10 @@ int run_emit(const Options& options) {
   if (is_picture(options.stage)) {
     if (!options.kernel.empty())
       throw UsageError(fmt::format("--kernel means nothing to --emit {}", options.stage));
-    write_text(options, emit_picture(read_ir(options), options.stage, options.stop_after,
-                                     compile_options(options)));
+    const CompileOptions how = compile_options(options);
+    write_text(options, with_ir(options, [&](const Ir& ir) {
+                 return emit_picture(ir, options.stage, options.stop_after, how);
+               }));
     return 0;
   }
   const std::string& stage = options.stop_after.empty() ? options.stage : options.stop_after;
@@ -54,17 +88,23 @@ int run_emit(const Options& options) {
     throw UsageError(fmt::format("unknown stage {}; there is model, {}, {}", stage,
                                  fmt::join(stages, ", "), fmt::join(list_pictures(), ", ")));
   }
-  write_text(options, stage == "model" ? model_text(options)
-                                       : emit(read_ir(options), stage, options.kernel,
-                                              compile_options(options)));
+  if (stage == "model") {
+    write_text(options, model_text(options));
+    return 0;
+  }
+  const CompileOptions how = compile_options(options);
+  write_text(options,
+             with_ir(options, [&](const Ir& ir) { return emit(ir, stage, options.kernel, how); }));
   return 0;
 }
 
 int run_run_passes(const Options& options) {
   check_passes(options);
   const Target target = choose_target(options, false);
-  write_text(options, text_of(run_passes(read_ir(options), options.passes, target), options.kernel,
-                              options.passes.back()));
+  write_text(options, with_ir(options, [&](const Ir& ir) {
+               return text_of(run_passes(ir, options.passes, target), options.kernel,
+                              options.passes.back());
+             }));
   return 0;
 }
 
@@ -73,8 +113,10 @@ int run_interpret(const Options& options) {
   const Target target = choose_target(options, false);
   const Tensors given =
       options.inputs.empty() ? Tensors() : read_safetensors(std::filesystem::path(options.inputs));
-  const Ir ir = run_passes(read_ir(options), options.passes, target);
-  const Tensors results = interpret_ir(ir, given, static_cast<std::uint64_t>(options.seed));
+  const IrFile file = read_ir(options);
+  const Ir ir = in_file(options.model, [&] { return run_passes(file.ir, options.passes, target); });
+  in_file(options.inputs, [&] { check_inputs(ir, given); });
+  const Tensors results = interpret_file(options, file, ir, given);
   fmt::print("{}", describe(results));
   if (!options.output.empty()) write_safetensors(options.output, results);
   return 0;
@@ -82,18 +124,23 @@ int run_interpret(const Options& options) {
 
 int run_diff(const Options& options) {
   check_passes(options);
-  write_text(options,
-             diff_pass(read_ir(options), options.diff, options.kernel, compile_options(options)));
+  const CompileOptions how = compile_options(options);
+  write_text(options, with_ir(options, [&](const Ir& ir) {
+               return diff_pass(ir, options.diff, options.kernel, how);
+             }));
   return 0;
 }
 
 int run_time_passes(const Options& options) {
   check_passes(options);
-  const Ir ir = read_ir(options);
-  const auto* graph = std::get_if<Graph>(&ir);
-  if (!graph)
-    throw UsageError("--time-passes needs a model or a graph: loops are past most passes");
-  write_text(options, time_passes(*graph, options.stop_after, compile_options(options)));
+  const CompileOptions how = compile_options(options);
+  write_text(
+      options, with_ir(options, [&](const Ir& ir) {
+        const auto* graph = std::get_if<Graph>(&ir);
+        if (!graph)
+          throw UsageError("--time-passes needs a model or a graph: loops are past most passes");
+        return time_passes(*graph, options.stop_after, how);
+      }));
   return 0;
 }
 

@@ -42,7 +42,7 @@ std::optional<std::string> ir_level(const std::filesystem::path& path) {
   return std::nullopt;
 }
 
-Ir read_ir(const Options& options) {
+IrFile read_ir(const Options& options) {
   if (const auto level = ir_level(options.model)) {
     const char* flag = options.mode                      ? "--for"
                        : options.batch                   ? "--batch"
@@ -51,9 +51,14 @@ Ir read_ir(const Options& options) {
     if (flag)
       throw UsageError(
           fmt::format("{} means nothing to {}, which has its own", flag, options.model));
-    const SourceText text = read_text(options.model, kMaxIrFile);
-    if (*level == "loops") return parse_program(text);
-    return parse_graph(text, OpTable::standard());
+    IrFile file{.ir = {}, .source = read_text(options.model, kMaxIrFile), .places = {}};
+    if (*level == "loops")
+      file.ir = parse_program(file.source, &file.places);
+    else
+      file.ir = parse_graph(file.source, OpTable::standard(), &file.places);
+    std::visit([&](const auto& ir) { throw_faults(file.source, file.places, find_faults(ir)); },
+               file.ir);
+    return file;
   }
   const Language language = Language::standard();
   const Model model = read_model(options.model, language);
@@ -61,7 +66,9 @@ Ir read_ir(const Options& options) {
   if (mode == Mode::train && !model.train)
     fail("{}: has no train section: take --for infer", options.model);
   const std::int64_t batch = options.batch.value_or(model.train ? model.train->batch : 1);
-  return build_graph(model, language, mode, batch, options.real).graph;
+  return {.ir = build_graph(model, language, mode, batch, options.real).graph,
+          .source = model.source,
+          .places = {}};
 }
 
 Target choose_target(const Options& options, bool runs_here) {

@@ -23,9 +23,15 @@ Model read_model(const std::filesystem::path& path, const Language& language);
 
 /// What the file at `path` holds by its name: FILE.graph or FILE.loops; nothing: a model.
 std::optional<std::string> ir_level(const std::filesystem::path& path);
-/// The IR in FILE.graph or FILE.loops, or the graph of a model (--for, --batch, --precision).
-/// Throws UsageError where one of those flags is given for a text of an IR.
-Ir read_ir(const Options& options);
+/// An IR and the text that it stands in, which a model's graph does not.
+struct IrFile {
+  Ir ir;
+  SourceText source;
+  Places places;
+};
+/// The IR in FILE.graph or FILE.loops, verified, or the graph of a model (--for, --batch,
+/// --precision). Throws UsageError where one of those flags is given for a text of an IR.
+IrFile read_ir(const Options& options);
 
 /// --target; throws UsageError for an unknown one, and Error where code for it is to run here but
 /// this machine cannot.

@@ -57,20 +57,31 @@ std::int64_t rows_of(const Tensors& given, std::int64_t batch) {
 }
 
 template <class Level>
+void check_given(const Level& ir, const Tensors& given) {
+  const std::int64_t rows = rows_of(given, batch_of(ir));
+  std::set<std::string> known{std::string(kCount)};
+  for (const auto& [name, type] : inputs_of(ir)) {
+    known.insert(name);
+    const TensorType exact{type.scalar, concrete(type.dims, rows)};
+    const auto found = given.find(name);
+    if (found != given.end() && found->second.type() != exact)
+      fail("'{}' is {}, but the input of this name is {}", name, to_string(found->second.type()),
+           to_string(exact));
+  }
+  for (const auto& [name, tensor] : given)
+    if (!known.contains(name)) fail("'{}' ({}) is no input here", name, to_string(tensor.type()));
+}
+
+template <class Level>
 Tensors all_inputs(const Level& ir, const Tensors& given, std::int64_t rows, std::uint64_t seed) {
   Tensors inputs = given;
-  std::set<std::string_view> known{kCount};
-  const auto types = inputs_of(ir);
-  for (const auto& [name, type] : types) {
-    known.insert(name);
+  for (const auto& [name, type] : inputs_of(ir)) {
     const TensorType exact{type.scalar, concrete(type.dims, rows)};
     if (name == kCount && exact.dims.empty())
       inputs.try_emplace(name, exact).first->second.set(0, static_cast<double>(rows));
     else if (!inputs.contains(name))
       inputs.emplace(name, random_input(name, exact, seed));
   }
-  for (const auto& [name, tensor] : given)
-    if (!known.contains(name)) fail("'{}' ({}) is no input here", name, to_string(tensor.type()));
   return inputs;
 }
 
@@ -117,11 +128,16 @@ Tensor random_input(std::string_view name, const TensorType& type, std::uint64_t
   return tensor;
 }
 
+void check_inputs(const Ir& ir, const Tensors& given) {
+  std::visit([&](const auto& level) { check_given(level, given); }, ir);
+}
+
 Tensors interpret_ir(const Ir& ir, const Tensors& given, std::uint64_t seed) {
   return std::visit(
       [&](const auto& level) {
-        if (const auto errors = verify_errors(level); !errors.empty())
-          fail("{}: {}", level.name, errors.front());
+        if (const auto faults = find_faults(level); !faults.empty())
+          throw PartError(faults.front().part, faults.front().message);
+        check_given(level, given);
         const std::int64_t rows = rows_of(given, batch_of(level));
         return outputs_of(level, all_inputs(level, given, rows, seed), rows);
       },

@@ -16,10 +16,12 @@ namespace cnnc {
 /// concrete.
 Tensor random_input(std::string_view name, const TensorType& type, std::uint64_t seed);
 
+/// Throws Error for a tensor in `given` that is no input of `ir` or has another type than it.
+void check_inputs(const Ir& ir, const Tensors& given);
+
 /// The outputs of `ir` (of a program: what it calls output, and the states that it writes), with
 /// the inputs of `given` and random ones for all others. Rows of the batch: `count` of `given`, by
-/// default as many as the batch has. Throws Error for a tensor in `given` that is no input or has
-/// another type, and for what the interpreters throw.
+/// default as many as the batch has. Throws what check_inputs, verifiers and interpreters find.
 Tensors interpret_ir(const Ir& ir, const Tensors& given, std::uint64_t seed);
 
 /// A line a tensor: name, type, CRC-32 of its bytes, its first values.
