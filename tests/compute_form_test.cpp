@@ -27,26 +27,36 @@ bool has_select(const Expr& expr) {
   return found;
 }
 
+void expect_plain_multiply_add(const Stage& stage) {
+  EXPECT_FALSE(has_division(stage.value));
+  EXPECT_FALSE(has_select(stage.value));
+  // Vectors of the innermost axis: each operand is contiguous along it, or the same for all.
+  const Var inner = stage.axes.back().var;
+  int contiguous = 0;
+  walk(stage.value, [&](const Expr& part) {
+    const auto* load = part.as<Load>();
+    if (load == nullptr) return;
+    for (std::size_t i = 0; i < load->index.size(); ++i) {
+      const auto stride = stride_in(load->index[i], inner);
+      ASSERT_TRUE(stride.has_value()) << "index " << i << " is not affine";
+      contiguous += i + 1 == load->index.size() && stride == 1;
+    }
+  });
+  EXPECT_GE(contiguous, 1);
+}
+
+/// Of every stage of `name` that sums.
 void expect_plain_multiply_add(const std::string& name) {
   const OpRef op = OpTable::standard().find(name);
   for (const Sample& sample : op->samples) {
-    SCOPED_TRACE(name + " " + sample.name);
-    const Stage stage = compute(*op, sample).stages.back();
-    EXPECT_FALSE(has_division(stage.value));
-    EXPECT_FALSE(has_select(stage.value));
-    // Vectors of the innermost axis: each operand is contiguous along it, or the same for all.
-    const Var inner = stage.axes.back().var;
-    int contiguous = 0;
-    walk(stage.value, [&](const Expr& part) {
-      const auto* load = part.as<Load>();
-      if (load == nullptr) return;
-      for (std::size_t i = 0; i < load->index.size(); ++i) {
-        const auto stride = stride_in(load->index[i], inner);
-        ASSERT_TRUE(stride.has_value()) << "index " << i << " is not affine";
-        contiguous += i + 1 == load->index.size() && stride == 1;
-      }
-    });
-    EXPECT_GE(contiguous, 1);
+    int sums = 0;
+    for (const Stage& stage : compute(*op, sample).stages) {
+      if (stage.reduce.empty()) continue;
+      SCOPED_TRACE(fmt::format("{} {} {}", name, sample.name, stage.name));
+      expect_plain_multiply_add(stage);
+      ++sums;
+    }
+    EXPECT_GE(sums, 1) << name << " " << sample.name;
   }
 }
 
@@ -58,6 +68,40 @@ TEST(compute_form, conv2d_weight_gradient_multiplies_and_adds_alone) {
   expect_plain_multiply_add("conv2d_weight_gradient");
 }
 TEST(compute_form, matmul_multiplies_and_adds_alone) { expect_plain_multiply_add("matmul"); }
+
+/// Multiply-adds of one sample.
+std::int64_t products(const Computation& computation) {
+  std::int64_t total = 0;
+  for (const Stage& stage : computation.stages) {
+    if (stage.reduce.empty()) continue;
+    std::int64_t one = 1;
+    for (const auto* axes : {&stage.axes, &stage.reduce})
+      for (const Axis& axis : *axes) one *= axis.extent == kBatch ? 1 : axis.extent;
+    total += one;
+  }
+  return total;
+}
+
+TEST(compute_form, strided_input_gradient_multiplies_no_zeros_in_between) {
+  const OpRef op = OpTable::standard().find("conv2d_input_gradient");
+  const auto strided = [&](std::int64_t kernel, std::int64_t stride) {
+    const std::int64_t size = 24, out = size / stride, pad = kernel / 2;
+    const Sample sample{
+        "strided",
+        {{ScalarType::f32, {kBatch, out, out, 5}}, {ScalarType::f32, {kernel, kernel, 3, 5}}},
+        {{"stride", Dims{stride, stride}},
+         {"pad", Dims{pad, pad - 1 + kernel % 2, pad, pad - 1 + kernel % 2}},
+         {"dilation", Dims{1, 1}},
+         {"groups", std::int64_t{1}},
+         {"input", Dims{size, size, 3}}},
+        {}};
+    return products(compute(*op, sample));
+  };
+  for (const std::int64_t kernel : {1, 3, 5, 7})
+    for (const std::int64_t stride : {2, 3})
+      EXPECT_EQ(strided(kernel, stride), (24 / stride) * (24 / stride) * kernel * kernel * 3 * 5)
+          << kernel << " " << stride;
+}
 
 TEST(compute_form, conv2d_and_its_weight_gradient_share_the_padded_input) {
   const OpTable ops = OpTable::standard();

@@ -5,8 +5,9 @@
 // one axis, with f = kernel - 1 - k:
 //   dx[i] = sum over f of dilated[i + f * dilation] * flipped[f]      dilated[p] = dy[(p - first) /
 //   stride] where that divides and exists
+// Strides of a few pixels take another way, which sums no zeros: input_gradient.h.
 #include "ir/graph.h"
-#include "ir/ops/convolution.h"
+#include "ir/ops/input_gradient.h"
 #include "ir/ops/rules.h"
 
 namespace cnnc {
@@ -73,77 +74,21 @@ bool is_plain(const Convolution& conv) {
   return plain;
 }
 
-/// The channels of x and the sum over those of y in the same group, as axes and as indices of
-/// dilated and flipped.
-struct Channels {
-  std::vector<Axis> outer, reduce;
-  Expr out;                        // channel of y
-  std::vector<Axis> flipped_axes;  // after fy, fx
-  std::vector<Expr> flipped;       // the sum's index of flipped, after fy, fx
-  Expr weight_in, weight_out;      // w's indices in terms of flipped_axes
-};
-
-Channels channels_of(const Convolution& conv) {
-  Channels result;
-  if (conv.groups == 1 || conv.group_in > 1) {  // flipped[fy, fx, co, ci of the group]
-    const Axis co = make_axis("co", conv.out()), ci = make_axis("ci", conv.group_in);
-    result.flipped_axes = {co, ci};
-    result.weight_out = co.var;
-    result.weight_in = ci.var;
-    const Axis c = make_axis("ci", conv.group_in), k = make_axis("co", conv.group_out);
-    result.reduce = {k};
-    result.outer = {c};
-    result.out = k.var;
-    if (conv.groups > 1) {
-      const Axis g = make_axis("g", conv.groups);
-      result.outer = {g, c};
-      result.out = Expr(g.var) * Expr(conv.group_out) + Expr(k.var);
-    }
-    result.flipped = {result.out, c.var};
-    return result;
-  }
-  // Depthwise: flipped[fy, fx, co of the group, ci].
-  const Axis c = make_axis("ci", conv.groups), fc = make_axis("ci", conv.groups);
-  result.outer = {c};
-  result.weight_in = Expr(0);
-  if (conv.group_out == 1) {
-    result.out = c.var;
-    result.flipped = {c.var};
-    result.flipped_axes = {fc};
-    result.weight_out = fc.var;
-    return result;
-  }
-  const Axis k = make_axis("co", conv.group_out), fk = make_axis("co", conv.group_out);
-  result.reduce = {k};
-  result.out = Expr(c.var) * Expr(conv.group_out) + Expr(k.var);
-  result.flipped = {k.var, c.var};
-  result.flipped_axes = {fk, fc};
-  result.weight_out = Expr(fc.var) * Expr(conv.group_out) + Expr(fk.var);
-  return result;
-}
-
 Computation compute(const OpContext& context) {
   const Convolution conv =
       convolution(context.attributes, context.operands[0], context.operands[1]);
   const Window& window = conv.window;
   const ScalarType type = context.operands[0].scalar;
-  const Channels channels = channels_of(conv);
+  if (has_phases(conv)) return input_gradient_by_phase(conv, type);
+  const InputGradientChannels channels = input_gradient_channels(conv);
   Computation result;
   BufferId source = 0;
   if (!is_plain(conv)) {
     result.stages.push_back(dilated_stage(conv, type));
     source = 2;
   }
-  const Axis ky = make_axis("ky", window.kernel[0]), kx = make_axis("kx", window.kernel[1]);
-  Stage flipped{"flipped", type, {ky, kx}, {}, Reduction::add, {}};
-  flipped.axes.insert(flipped.axes.end(), channels.flipped_axes.begin(),
-                      channels.flipped_axes.end());
-  flipped.value =
-      load(1, type,
-           {Expr(window.kernel[0] - 1) - Expr(ky.var), Expr(window.kernel[1] - 1) - Expr(kx.var),
-            channels.weight_in, channels.weight_out});
   const BufferId weights = 2 + static_cast<BufferId>(result.stages.size());
-  result.stages.push_back(std::move(flipped));
+  result.stages.push_back(flipped_stage(conv, channels, type));
 
   const Axis n = make_axis("n", conv.batch), y = make_axis("y", conv.height),
              x = make_axis("x", conv.width);

@@ -129,6 +129,7 @@ std::vector<Sample> convolution_samples() {
   add("one_by_one", {kBatch, 3, 4, 5}, {1, 1, 5, 17}, {1, 1}, {0, 0, 0, 0}, {1, 1}, 1);
   add("one_channel", {kBatch, 5, 5, 1}, {3, 3, 1, 1}, {1, 1}, {1, 1, 1, 1}, {1, 1}, 1);
   add("stride_leaves_a_rest", {kBatch, 8, 7, 2}, {3, 3, 2, 4}, {2, 3}, {1, 0, 0, 1}, {1, 1}, 1);
+  add("stride_divides_the_size", {kBatch, 6, 4, 2}, {3, 3, 2, 4}, {2, 2}, {1, 1, 1, 1}, {1, 1}, 1);
   add("stride_over_the_kernel", {kBatch, 7, 7, 2}, {2, 1, 2, 3}, {3, 3}, {0, 0, 0, 0}, {1, 1}, 1);
   add("dilated_unequal_pad", {kBatch, 7, 6, 2}, {3, 2, 2, 3}, {1, 2}, {3, 1, 0, 2}, {2, 3}, 1);
   add("pad_over_the_kernel", {kBatch, 3, 2, 2}, {2, 2, 2, 3}, {1, 1}, {3, 4, 0, 3}, {1, 1}, 1);
