@@ -16,15 +16,17 @@ using Parts = std::map<const For*, const CodeUnit*>;
 /// body.
 class FunctionEmitter {
  public:
-  /// `parts`: loops that are functions of their own.
+  /// `parts`: loops that are functions of their own. `checked`: the kernel's index in the program,
+  /// where indices are checked.
   FunctionEmitter(const Program& program, const Parts& parts, llvm::Module& module,
-                  llvm::Function& function)
+                  llvm::Function& function, std::optional<std::int64_t> checked)
       : program_(program),
         parts_(parts),
         module_(module),
         function_(function),
         build_(module.getContext()),
-        expressions_(program, build_, [this](BufferId id) { return address(id); }) {
+        checked_(checked),
+        expressions_(program, build_, [this](BufferId id) { return address(id); }, checked) {
     entry_ = llvm::BasicBlock::Create(module.getContext(), "entry", &function);
     auto* body = llvm::BasicBlock::Create(module.getContext(), "body", &function);
     build_.SetInsertPoint(body);
@@ -218,7 +220,7 @@ class FunctionEmitter {
     auto* body = llvm::Function::Create(type, llvm::Function::InternalLinkage,
                                         function_.getName() + "." + loop.var->name, module_);
     body->setAttributes(function_.getAttributes());
-    FunctionEmitter(program_, parts_, module_, *body).emit_parallel_body(loop);
+    FunctionEmitter(program_, parts_, module_, *body, checked_).emit_parallel_body(loop);
     auto* callback_type =
         llvm::FunctionType::get(llvm::Type::getVoidTy(context), {pointer, i64, pointer}, false);
     auto* callback = context_field(offsetof(KernelContext, parallel_for), pointer);
@@ -258,6 +260,7 @@ class FunctionEmitter {
   llvm::Module& module_;
   llvm::Function& function_;
   llvm::IRBuilder<> build_;
+  std::optional<std::int64_t> checked_;
   ExpressionEmitter expressions_;
   llvm::BasicBlock* entry_ = nullptr;
   bool is_parallel_body_ = false;
@@ -285,7 +288,8 @@ llvm::Function* declare(const CodeUnit& unit, const Target& target, llvm::Module
 
 std::unique_ptr<llvm::Module> emit_module(const Program& program,
                                           std::span<const CodeUnit* const> units,
-                                          const Target& target, llvm::LLVMContext& context) {
+                                          const Target& target, const EmitOptions& options,
+                                          llvm::LLVMContext& context) {
   auto module = std::make_unique<llvm::Module>(units.front()->symbol, context);
   for (const CodeUnit* unit : units) {
     // Parts hold no parts of their own: only an entry calls any.
@@ -297,7 +301,9 @@ std::unique_ptr<llvm::Module> emit_module(const Program& program,
       declare(each, target, *module);
     }
     llvm::Function& function = *declare(*unit, target, *module);
-    FunctionEmitter emitter(program, parts, *module, function);
+    std::optional<std::int64_t> checked;
+    if (options.check_bounds) checked = unit->kernel - program.kernels.data();
+    FunctionEmitter emitter(program, parts, *module, function, checked);
     if (unit->part)
       emitter.emit_part(*unit);
     else

@@ -8,6 +8,7 @@
 #include <span>
 
 #include "codegen/code_units.h"
+#include "codegen/emit_options.h"
 #include "ir/loop.h"
 #include "ir/target.h"
 
@@ -18,6 +19,7 @@ namespace cnnc {
 /// copies of their body, register and stack buffers allocas. Its only undefined symbols are parts.
 std::unique_ptr<llvm::Module> emit_module(const Program& program,
                                           std::span<const CodeUnit* const> units,
-                                          const Target& target, llvm::LLVMContext& context);
+                                          const Target& target, const EmitOptions& options,
+                                          llvm::LLVMContext& context);
 
 }  // namespace cnnc

@@ -2,6 +2,8 @@
 
 #include <llvm/IR/Intrinsics.h>
 
+#include "codegen/bounds_checks.h"
+
 namespace cnnc {
 
 namespace {
@@ -195,11 +197,20 @@ llvm::Value* ExpressionEmitter::emit_cast(const Cast& cast, ScalarType type, con
   return build_.CreateIntCast(x, to, is_signed(from));
 }
 
+/// Every lane's index, also where the access itself is made at one address and a stride.
+void ExpressionEmitter::check(BufferId buffer, const std::vector<Expr>& index, const Scope& scope) {
+  const Dims& dims = program_.buffer(buffer).type.dims;
+  for (std::size_t i = 0; i < dims.size(); ++i)
+    emit_bounds_check(build_, {*checked_, buffer, static_cast<std::int64_t>(i), dims[i],
+                               emit(index[i], scope), scope.mask});
+}
+
 ExpressionEmitter::Access ExpressionEmitter::access(BufferId buffer, const std::vector<Expr>& index,
                                                     const Scope& scope) {
   const Dims& dims = program_.buffer(buffer).type.dims;
   CNNC_CHECK(dims.size() == index.size(), "{} has rank {}, not {}", program_.buffer(buffer).name,
              dims.size(), index.size());
+  if (checked_) check(buffer, index, scope);
   std::optional<std::int64_t> stride = 0;
   if (scope.lane) {
     std::int64_t scale = 1;

@@ -26,10 +26,12 @@ llvm::Type* llvm_type(ScalarType type, llvm::LLVMContext& context);
 /// is a vector of Scope::lanes elements; others stay scalar.
 class ExpressionEmitter {
  public:
-  /// `address(buffer)` is the start of a buffer, as a pointer.
+  /// `address(buffer)` is the start of a buffer, as a pointer. `kernel`, an index into
+  /// Program::kernels: every index is checked against its dimension, in this kernel's name.
   ExpressionEmitter(const Program& program, llvm::IRBuilder<>& builder,
-                    std::function<llvm::Value*(BufferId)> address)
-      : program_(program), build_(builder), address_(std::move(address)) {}
+                    std::function<llvm::Value*(BufferId)> address,
+                    std::optional<std::int64_t> kernel = std::nullopt)
+      : program_(program), build_(builder), address_(std::move(address)), checked_(kernel) {}
 
   llvm::Value* emit(const Expr& expr, const Scope& scope);
   llvm::Value* combine(Reduction op, ScalarType type, llvm::Value* a, llvm::Value* b);
@@ -42,6 +44,7 @@ class ExpressionEmitter {
  private:
   struct Access;
 
+  void check(BufferId buffer, const std::vector<Expr>& index, const Scope& scope);
   Access access(BufferId buffer, const std::vector<Expr>& index, const Scope& scope);
   llvm::Value* lane_offsets(const Access& access, const Scope& scope);
   llvm::Value* pointer(BufferId buffer, llvm::Value* offset);
@@ -53,6 +56,7 @@ class ExpressionEmitter {
   const Program& program_;
   llvm::IRBuilder<>& build_;
   std::function<llvm::Value*(BufferId)> address_;
+  std::optional<std::int64_t> checked_;
 };
 
 }  // namespace cnnc

@@ -42,10 +42,10 @@ std::vector<Units> distribute(const std::vector<CodeUnit>& units) {
 }
 
 CompiledModule compile_units(const Program& program, const Units& units, const Target& target,
-                             llvm::TargetMachine& machine) {
+                             const EmitOptions& options, llvm::TargetMachine& machine) {
   const auto start = std::chrono::steady_clock::now();
   llvm::LLVMContext context;
-  auto module = emit_module(program, units, target, context);
+  auto module = emit_module(program, units, target, options, context);
   optimize(*module, machine);
   const auto bytes = generate(*module, machine, llvm::CodeGenFileType::ObjectFile);
   CompiledModule result{{}, {bytes.begin(), bytes.end()}, {}};
@@ -127,7 +127,7 @@ std::string kernel_texts(
   for (const CodeUnit& unit : code_units(program, kernel)) {
     llvm::LLVMContext context;
     const Units alone{&unit};
-    auto module = emit_module(program, alone, target, context);
+    auto module = emit_module(program, alone, target, {}, context);
     optimize(*module, *machine);
     text += print(*module, *machine);
   }
@@ -141,20 +141,20 @@ struct Jit::State {
 };
 
 std::vector<CompiledModule> compile_modules(const Program& program, const Target& target,
-                                            int threads) {
+                                            int threads, const EmitOptions& options) {
   const std::vector<CodeUnit> units = code_units(program);
   const std::vector<Units> modules = distribute(units);
   std::vector<CompiledModule> compiled(modules.size());
   for_each_module(modules.size(), threads, target,
                   [&](std::size_t i, llvm::TargetMachine& machine) {
-                    compiled[i] = compile_units(program, modules[i], target, machine);
+                    compiled[i] = compile_units(program, modules[i], target, options, machine);
                   });
   return compiled;
 }
 
-Jit::Jit(const Program& program, const Target& target, int threads)
+Jit::Jit(const Program& program, const Target& target, int threads, const EmitOptions& options)
     : state_(std::make_unique<State>()) {
-  const auto modules = compile_modules(program, target, threads);
+  const auto modules = compile_modules(program, target, threads, options);
   std::set<std::string> symbols;
   for (const CompiledModule& module : modules)
     symbols.insert(module.symbols.begin(), module.symbols.end());

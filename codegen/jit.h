@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "codegen/emit_options.h"
 #include "codegen/kernel_abi.h"
 #include "ir/loop.h"
 #include "ir/target.h"
@@ -27,7 +28,7 @@ struct CompiledModule {
 /// The object files of all kernels, compiled on `threads` threads. `target` may have what this
 /// machine lacks.
 std::vector<CompiledModule> compile_modules(const Program& program, const Target& target,
-                                            int threads);
+                                            int threads, const EmitOptions& options = {});
 
 /// Owns the machine code of a program's kernels. Memory that holds it is never writable and
 /// executable at once.
@@ -35,7 +36,7 @@ class Jit {
  public:
   /// Compiles every kernel, on `threads` threads; for this process's machine, whose features
   /// `target` must not exceed.
-  Jit(const Program& program, const Target& target, int threads);
+  Jit(const Program& program, const Target& target, int threads, const EmitOptions& options = {});
   ~Jit();
   Jit(Jit&&) noexcept;
   Jit& operator=(Jit&&) noexcept;

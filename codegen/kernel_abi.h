@@ -22,6 +22,12 @@ struct KernelContext {
   /// Runs body over 0 .. count, on any threads, and returns when all is done.
   void (*parallel_for)(KernelContext* context, std::int64_t count, KernelBody body) = nullptr;
   void* threads = nullptr;  // the callback's own
+  /// Told of an index that is not in its buffer's dimension, by code that was compiled with checks.
+  /// The access is not made; the function that was to make it returns. The numbers are indices
+  /// into Program::kernels, Program::buffers and the buffer's dimensions.
+  void (*out_of_bounds)(KernelContext* context, std::int64_t kernel, std::int64_t buffer,
+                        std::int64_t dimension, std::int64_t index) = nullptr;
+  void* bounds_report = nullptr;  // that callback's own
 };
 
 using KernelFunction = void (*)(KernelContext* context);

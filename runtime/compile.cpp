@@ -115,7 +115,7 @@ Executable compile(const Graph& graph, const CompileOptions& options) {
   check_runs_here(options.target);
   auto program = std::get<Program>(run_pipeline(graph, options));
   const int threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-  Jit jit(program, options.target, threads);
+  Jit jit(program, options.target, threads, {.check_bounds = options.check_bounds});
   if (std::getenv("CNNC_PERF_MAP")) write_perf_map(jit.symbols());
   return make_executable(std::move(program), std::move(jit), Clock::now() - start);
 }

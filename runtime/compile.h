@@ -23,6 +23,7 @@ struct CompileOptions {
   Target target;                       // host_target() for this machine
   std::vector<std::string> skip = {};  // names of passes left out
   bool verify_each = false;            // run the verifier after every pass
+  bool check_bounds = false;           // machine code checks its indices: Executable::run says
 };
 
 /// One row for --list-passes: "graph" or "loop" level of the result, name, description, in the

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <utility>
 
+#include "codegen/bounds_report.h"
 #include "passes/plan_memory.h"
 #include "runtime/executable_state.h"
 #include "runtime/threads.h"
@@ -69,11 +70,12 @@ struct Executable::State {
   std::vector<std::string> names;
   int scratch_workers = 0;
   bool states_changed = true;  // since kernels that run once have run
+  BoundsReport bounds;
 };
 
 Executable make_executable(Program program, Jit jit, std::chrono::duration<double> compile_time) {
   auto state = std::make_unique<Executable::State>(Executable::State{
-      std::move(program), std::move(jit), compile_time, {}, {}, {}, {}, {}, {}, 0, true});
+      std::move(program), std::move(jit), compile_time, {}, {}, {}, {}, {}, {}, 0, true, {}});
   const Program& p = state->program;
   state->plan = memory_plan(p);
   std::size_t total = 0;
@@ -118,20 +120,7 @@ bool Executable::has(std::string_view name) const {
 
 const std::vector<std::string>& Executable::names() const { return state_->names; }
 
-namespace {
-
-/// What the kernels of a call are given.
-KernelContext begin_call(Executable::State& s, ThreadPool& pool) {
-  if (s.plan.scratch_bytes > 0 && s.scratch_workers < pool.size()) {
-    s.scratch_workers = pool.size();
-    s.scratch = Pages(static_cast<std::size_t>(s.plan.scratch_bytes) *
-                      static_cast<std::size_t>(s.scratch_workers));
-  }
-  KernelContext context;
-  context.buffers = s.addresses.data();
-  context.arena = s.arena.data();
-  context.scratch = s.scratch.data();
-  context.scratch_stride = s.plan.scratch_bytes;
+void attach(ThreadPool& pool, KernelContext& context) {
   context.threads = &pool;
   context.parallel_for = [](KernelContext* c, std::int64_t n, KernelBody body) {
     struct Task {
@@ -147,7 +136,31 @@ KernelContext begin_call(Executable::State& s, ThreadPool& pool) {
             },
             &task);
   };
+}
+
+namespace {
+
+/// What the kernels of a call are given.
+KernelContext begin_call(Executable::State& s, ThreadPool& pool) {
+  if (s.plan.scratch_bytes > 0 && s.scratch_workers < pool.size()) {
+    s.scratch_workers = pool.size();
+    s.scratch = Pages(static_cast<std::size_t>(s.plan.scratch_bytes) *
+                      static_cast<std::size_t>(s.scratch_workers));
+  }
+  KernelContext context;
+  context.buffers = s.addresses.data();
+  context.arena = s.arena.data();
+  context.scratch = s.scratch.data();
+  context.scratch_stride = s.plan.scratch_bytes;
+  attach(pool, context);
+  s.bounds.attach(context);
   return context;
+}
+
+void run_kernel(Executable::State& s, std::size_t kernel, KernelContext& context) {
+  s.jit.kernels()[kernel](&context);
+  if (const auto& access = s.bounds.first())
+    throw InternalError("compiled code is wrong: " + describe(*access, s.program));
 }
 
 }  // namespace
@@ -155,9 +168,8 @@ KernelContext begin_call(Executable::State& s, ThreadPool& pool) {
 void Executable::run(std::int64_t count, ThreadPool& pool) {
   tensor("count").data<std::int64_t>()[0] = count;
   KernelContext context = begin_call(*state_, pool);
-  const auto& kernels = state_->jit.kernels();
-  for (std::size_t i = 0; i < kernels.size(); ++i)
-    if (state_->states_changed || !state_->program.kernels[i].once) kernels[i](&context);
+  for (std::size_t i = 0; i < state_->jit.kernels().size(); ++i)
+    if (state_->states_changed || !state_->program.kernels[i].once) run_kernel(*state_, i, context);
   state_->states_changed = false;
 }
 
@@ -165,13 +177,12 @@ void Executable::run_timed(std::int64_t count, ThreadPool& pool, std::span<doubl
   using Clock = std::chrono::steady_clock;
   tensor("count").data<std::int64_t>()[0] = count;
   KernelContext context = begin_call(*state_, pool);
-  const auto& kernels = state_->jit.kernels();
-  CNNC_CHECK(seconds.size() == kernels.size(), "{} times for {} kernels", seconds.size(),
-             kernels.size());
+  const std::size_t kernels = state_->jit.kernels().size();
+  CNNC_CHECK(seconds.size() == kernels, "{} times for {} kernels", seconds.size(), kernels);
   auto start = Clock::now();
-  for (std::size_t i = 0; i < kernels.size(); ++i) {
+  for (std::size_t i = 0; i < kernels; ++i) {
     if (!state_->states_changed && state_->program.kernels[i].once) continue;
-    kernels[i](&context);
+    run_kernel(*state_, i, context);
     const auto stop = Clock::now();
     seconds[i] += std::chrono::duration<double>(stop - start).count();
     start = stop;

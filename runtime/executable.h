@@ -45,6 +45,8 @@ class Executable {
   const std::vector<std::string>& names() const;
 
   /// Runs every kernel on the first `count` rows of the batch. Not re-entrant; allocates nothing.
+  /// Throws InternalError after a kernel that was compiled to check its indices and found one out
+  /// of bounds; the results are then worthless.
   void run(std::int64_t count, ThreadPool& pool);
   /// The same, adding the seconds that each kernel took to `seconds`, in program order.
   void run_timed(std::int64_t count, ThreadPool& pool, std::span<double> seconds);

@@ -1,4 +1,4 @@
-// How compile() makes an Executable.
+// How compile() makes an Executable, and what kernels are given.
 #pragma once
 
 #include <chrono>
@@ -8,6 +8,9 @@
 #include "runtime/executable.h"
 
 namespace cnnc {
+
+/// Runs parallel loops of kernels on `pool`.
+void attach(ThreadPool& pool, KernelContext& context);
 
 /// Allocates the program's memory, all zero.
 Executable make_executable(Program program, Jit jit, std::chrono::duration<double> compile_time);

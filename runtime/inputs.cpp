@@ -104,6 +104,7 @@ SessionOptions session_options(const Options& options) {
   result.seed = static_cast<std::uint64_t>(options.seed);
   result.target = choose_target(options, true);
   result.skip = options.skip;
+  result.check_bounds = options.check_bounds;
   return result;
 }
 

@@ -54,6 +54,7 @@ const std::vector<Applicability>& applicability() {
       {"--target",
        {train, evaluate, predict, emit, run_passes, interpret, diff, time_passes, bench, explain}},
       {"--skip", {train, evaluate, predict, emit, diff, time_passes, bench, explain}},
+      {"--check-bounds", {train, evaluate, predict}},
       {"--profile", {bench}},
       {"--rounds", {bench}},
       {"--json", {bench, explain}},

@@ -168,6 +168,9 @@ void add_compiler_flags(CLI::App& app, Options& options, Flags& flags) {
   app.add_flag("--time-passes", flags.time_passes, "how long each pass takes, and LLVM")
       ->group(group);
   add_repeatable(app, "--skip", options.skip, "leave this pass out (repeatable)", group);
+  app.add_flag("--check-bounds", options.check_bounds,
+               "machine code checks every index, to find mistakes of the compiler (slow)")
+      ->group(group);
   app.add_option("--for", flags.mode, "which program (default: train where the model says how)")
       ->type_name("train|infer")
       ->check(one_of({"train", "infer"}))

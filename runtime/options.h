@@ -49,6 +49,7 @@ struct Options {
   std::string inputs;               // tensors of --interpret
   std::string target;               // empty: this machine
   std::vector<std::string> skip;    // passes left out
+  bool check_bounds = false;        // machine code checks its indices
   std::optional<Mode> mode;         // --for
   std::string json;                 // figures of --bench and --explain
   std::optional<std::int64_t> epochs, steps, batch, rounds;

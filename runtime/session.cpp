@@ -83,7 +83,9 @@ struct Session::State {
   }
 
   Executable compiled(const Graph& graph) const {
-    return compile(graph, {.target = *options.target, .skip = options.skip});
+    return compile(
+        graph,
+        {.target = *options.target, .skip = options.skip, .check_bounds = options.check_bounds});
   }
 
   /// Makes `weights` the model's, forgetting what the optimizer remembers.

@@ -26,6 +26,7 @@ struct SessionOptions {
   std::uint64_t seed = 1;                  // of initial weights and of dropout
   std::optional<Target> target = {};       // nothing: this machine
   std::vector<std::string> skip = {};      // passes left out
+  bool check_bounds = false;               // machine code checks its indices
 };
 
 /// Images with their labels, as rows of a batch.
