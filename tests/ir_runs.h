@@ -129,8 +129,9 @@ inline Tensors run(const Ir& ir, const Tensors& inputs, std::int64_t batch, std:
 }
 
 /// What machine code computes; of `names` only.
-inline Tensors run(Executable& executable, const Tensors& inputs, const Tensors& names,
-                   std::int64_t batch, std::int64_t count, ThreadPool& pool) {
+template <class Compiled>
+Tensors run(Compiled& executable, const Tensors& inputs, const Tensors& names, std::int64_t batch,
+            std::int64_t count, ThreadPool& pool) {
   for (const auto& [name, tensor] : inputs)
     if (executable.has(name))
       std::memcpy(executable.tensor(name).bytes.data(), tensor.bytes().data(),

@@ -7,6 +7,7 @@
 #include "frontend/model.h"
 #include "passes/nest.h"
 #include "runtime/inspect.h"
+#include "tests/guarded_executable.h"
 #include "tests/ir_runs.h"
 
 namespace cnnc::testing {
@@ -166,6 +167,31 @@ TEST_P(MachineCode, does_what_the_last_program_says_on_any_number_of_threads) {
                 "")
           << count << " rows, " << pool_size << " threads, inputs " << static_cast<int>(values);
     }
+  }
+}
+
+/// The same code on memory with forbidden pages: every buffer apart, and as planned with every
+/// index checked. (Checks take LLVM long: two targets will do.)
+TEST_P(MachineCode, touches_only_its_buffers) {
+  const auto& [network, mode, real, target] = GetParam();
+  const CompileOptions options{.target = *named_target(target)};
+  if (!host_runs(options.target)) GTEST_SKIP() << "this machine cannot run code for " << target;
+  const Program program = std::get<Program>(run_pipeline(graph_of(*network, mode, real), options));
+  GuardedExecutable apart(spread_out(program), options.target);
+  std::vector<GuardedExecutable*> executables{&apart};
+  std::optional<GuardedExecutable> checked;
+  if (target == "x86-64-v3" || target == kWidest)
+    executables.push_back(
+        &checked.emplace(program, options.target, EmitOptions{.check_bounds = true}));
+  ThreadPool pool(3);
+  for (const std::int64_t count : {kRows, std::int64_t{7}, std::int64_t{1}}) {
+    const Tensors inputs = inputs_for(program, kRows, count, Values::special, 3);
+    const Tensors expected = run(program, inputs, kRows, count);
+    for (GuardedExecutable* executable : executables)
+      EXPECT_EQ(difference(expected, run(*executable, inputs, expected, kRows, count, pool),
+                           Preserves::bits),
+                "")
+          << count << " rows";
   }
 }
 
