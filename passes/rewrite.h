@@ -11,12 +11,12 @@ namespace cnnc {
 
 class Rewriter;
 
-/// A node that is about to be made, with one result.
+/// A node that is about to be made, of which only the first result is used.
 struct Candidate {
   const OpRef& op;
   const std::vector<Value>& operands;
   const Attributes& attributes;
-  const TensorType& type;
+  const TensorType& type;  // of the first result
 
   bool is(std::string_view name) const { return op->name == name; }
 };
@@ -34,8 +34,8 @@ class Rewriter {
  public:
   Rewriter(const Graph& graph, std::span<const RewriteRule> rules);
 
-  /// The value of the op: that of the first rule that applies, or a new node's. What rules make
-  /// goes through the rules too.
+  /// The op's first result: what the first rule that applies makes of it, or a new node's. What
+  /// rules make goes through the rules too.
   Value make(const OpRef& op, std::vector<Value> operands, Attributes attributes = {});
   Value make(std::string_view op, std::vector<Value> operands, Attributes attributes = {});
   Value constant(ScalarType type, double value) { return builder_.constant(type, value); }

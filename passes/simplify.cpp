@@ -210,6 +210,18 @@ Result broadcast_operand(Rewriter& rewriter, const Candidate& c) {
   return std::nullopt;
 }
 
+/// A window's maximum passes through relu, which is the identity but where it is flat. The arg-max,
+/// which the gradient wants, may then be another one, but only where relu's derivative is zero.
+Result relu_before_maxpool(Rewriter& rewriter, const Candidate& c) {
+  if (!c.is("maxpool")) return std::nullopt;
+  for (const char* relu : {"relu", "relu6"}) {
+    if (const auto x = rewriter.argument_of(c.operands[0], relu)) {
+      return rewriter.make(relu, {rewriter.make(c.op, {*x}, c.attributes)});
+    }
+  }
+  return std::nullopt;
+}
+
 constexpr RewriteRule kRules[] = {
     {"log_of_exp", "log(exp(x))", "x", log_of_exp},
     {"fold_constants", "op(constant, ...)", "constant", fold_constants},
@@ -228,6 +240,7 @@ constexpr RewriteRule kRules[] = {
     {"known_branch", "select(true, a, b)", "a", known_branch},
     {"negated_condition", "select(logical_not(c), a, b)", "select(c, b, a)", negated_condition},
     {"broadcast_operand", "x + broadcast_to(y)", "x + y", broadcast_operand},
+    {"relu_before_maxpool", "maxpool(relu(x))", "relu(maxpool(x))", relu_before_maxpool},
 };
 
 }  // namespace

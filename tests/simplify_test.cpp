@@ -7,6 +7,7 @@
 #include <limits>
 #include <set>
 
+#include "passes/differentiate.h"
 #include "passes/rebuild.h"
 
 namespace cnnc {
@@ -96,6 +97,20 @@ std::vector<Example> examples() {
        "%1 = constant() {type=\"f32\", value=3.0} : f32[]"
        "%8 = broadcast_to(%1) {dims=[-1,6]} : f32[B,6]\n %9 = neg(%8)" +
            end},
+      {"relu_before_maxpool",
+       "%1 = reshape(%x) {dims=[-1,3,2,1]} : f32[B,3,2,1] %2 = relu(%1) : f32[B,3,2,1]"
+       "%3, %4 = maxpool(%2) {pad=[0,0,0,0], size=[1,2], stride=[1,2]} : f32[B,3,1,1], u8[B,3,1,1]"
+       "return r=%3",
+       "%1 = reshape(%x) {dims=[-1,3,2,1]} : f32[B,3,2,1]"
+       "%2, %3 = maxpool(%1) {pad=[0,0,0,0], size=[1,2], stride=[1,2]} : f32[B,3,1,1], u8[B,3,1,1]"
+       "%4 = relu(%2) : f32[B,3,1,1] return r=%4"},
+      {"relu_before_maxpool",
+       "%1 = reshape(%x) {dims=[-1,3,2,1]} : f32[B,3,2,1] %2 = relu6(%1) : f32[B,3,2,1]"
+       "%3, %4 = maxpool(%2) {pad=[0,0,0,0], size=[1,2], stride=[1,2]} : f32[B,3,1,1], u8[B,3,1,1]"
+       "return r=%4",
+       "%1 = reshape(%x) {dims=[-1,3,2,1]} : f32[B,3,2,1] %2 = relu6(%1) : f32[B,3,2,1]"
+       "%3, %4 = maxpool(%2) {pad=[0,0,0,0], size=[1,2], stride=[1,2]} : f32[B,3,1,1], u8[B,3,1,1]"
+       "return r=%4"},
   };
 }
 
@@ -159,6 +174,53 @@ TEST(simplify, results_keep_their_bits_also_for_special_values) {
     for (std::int64_t i = 0; i < a.size(); ++i) {
       EXPECT_TRUE(same_value(a.get(i), b.get(i)))
           << example.before << "\nelement " << i << ": " << a.get(i) << ", then " << b.get(i);
+    }
+  }
+}
+
+/// A loss over the windows of `pooling` (attributes) of relu(x), x a parameter; dims of the result.
+Graph pool_behind_relu(const std::string& relu, const std::string& pooling,
+                       const std::string& dims) {
+  return parse_graph({"pool", fmt::format(R"(graph g batch=1 {{
+    optimizer sgd {{momentum=0.0}}
+    %x = input() {{name="x", role="parameter", type="f32[1,2,6,1]"}} : f32[1,2,6,1]
+    %1 = {0}(%x) : f32[1,2,6,1]
+    %2, %3 = maxpool(%1) {{{1}}} : f32{2}, u8{2}
+    %4 = mul(%2, %2) : f32{2}
+    %5 = add(%4, %2) : f32{2}
+    %6 = reduce_sum(%5) {{axes=[0,1,2,3]}} : f32[]
+    return loss=%6
+  }})",
+                                          relu, pooling, dims)},
+                     OpTable::standard());
+}
+
+TEST(simplify, gradients_through_pool_and_relu_keep_their_bits) {
+  const double nan = std::nan("");
+  const std::vector<std::vector<double>> points = {
+      {1, 1, -1, 2, -3, -2, 0, -0.0, -0.0, 0, 2, 2},
+      {7, 6, -1, 8, 6, 6, nan, 3, 4, nan, nan, nan},
+      {-1, -2, -3, -4, -5, -6, -7, 3e38, -1e-42, 1e-42, 0.5, 0.5}};
+  for (const Graph& before : {
+           pool_behind_relu("relu", "pad=[0,0,0,0], size=[1,2], stride=[1,2]", "[1,2,3,1]"),
+           pool_behind_relu("relu", "pad=[0,0,0,0], size=[2,2], stride=[1,1]", "[1,1,5,1]"),
+           pool_behind_relu("relu", "pad=[1,0,0,1], size=[2,3], stride=[1,2]", "[1,2,3,1]"),
+           pool_behind_relu("relu6", "pad=[0,0,0,0], size=[1,2], stride=[1,2]", "[1,2,3,1]"),
+           pool_behind_relu("relu6", "pad=[0,0,1,1], size=[2,3], stride=[1,1]", "[1,1,6,1]"),
+       }) {
+    const Graph a = differentiate_graph(before, {});
+    const Graph b = differentiate_graph(simplify(before, {}), {});
+    EXPECT_NE(print(a), print(b));
+    for (const std::vector<double>& point : points) {
+      std::map<std::string, Tensor> inputs;
+      inputs.emplace("x", Tensor({ScalarType::f32, {1, 2, 6, 1}}));
+      for (std::int64_t i = 0; i < 12; ++i)
+        inputs.at("x").set(i, point[static_cast<std::size_t>(i)]);
+      const Tensor left = interpret(a, inputs, 1).at("gradient.x");
+      const Tensor right = interpret(b, inputs, 1).at("gradient.x");
+      for (std::int64_t i = 0; i < 12; ++i)
+        EXPECT_TRUE(same_value(left.get(i), right.get(i)))
+            << print(before) << i << ": " << left.get(i) << ", then " << right.get(i);
     }
   }
 }
