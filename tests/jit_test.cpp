@@ -1,9 +1,11 @@
 // Machine code against the graph interpreter, op by op: every sample of every op, both precisions,
-// full and partial batches, on memory that notices what is touched beside it.
+// full and partial batches, on memory that notices what is touched beside it; for this machine and
+// for every named target that it can run.
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <map>
+#include <memory>
 #include <random>
 
 #include "ir/graph.h"
@@ -11,6 +13,7 @@
 #include "runtime/inspect.h"
 #include "runtime/threads.h"
 #include "tests/guarded_executable.h"
+#include "tests/host_targets.h"
 
 namespace cnnc::testing {
 namespace {
@@ -128,23 +131,29 @@ TEST_P(JitOps, agree_with_the_graph_interpreter_and_touch_only_their_buffers) {
   const OpDef& op = *table.find(name);
   const Sample& sample = op.samples[index];
   const Graph graph = graph_of(op, sample, real);
-  CompileOptions options;
-  options.target = host_target();
-  options.verify_each = true;
-  const Program program = std::get<Program>(run_pipeline(graph, options));
-  GuardedExecutable apart(spread_out(program), options.target);
-  GuardedExecutable checked(program, options.target, {.check_bounds = true});
+  std::vector<std::pair<std::string, std::unique_ptr<GuardedExecutable>>> executables;
+  const auto add = [&](const std::string& what, const Program& program, const Target& target,
+                       const EmitOptions& checks) {
+    executables.emplace_back(what, std::make_unique<GuardedExecutable>(program, target, checks));
+  };
+  for (const Target& target : targets_of_this_machine()) {
+    CompileOptions options;
+    options.target = target;
+    options.verify_each = true;
+    const Program program = std::get<Program>(run_pipeline(graph, options));
+    add(target.name, spread_out(program), target, {});
+    if (executables.size() == 1)
+      add(target.name + ", checked", program, target, {.check_bounds = true});
+  }
   ThreadPool pool(2);
   std::mt19937 generator(static_cast<unsigned>(7 * index + 1));
   for (const std::int64_t count :
        {kBatchSize, std::int64_t{16}, std::int64_t{5}, std::int64_t{1}}) {
     const auto inputs = random_inputs(sample, real, count, generator);
     const auto expected = interpret(graph, inputs, count);
-    for (GuardedExecutable* executable : {&apart, &checked}) {
+    for (const auto& [what, executable] : executables)
       EXPECT_EQ(first_difference(expected, run(*executable, graph, inputs, count, pool), real), "")
-          << sample.name << ", " << count << " rows\n"
-          << emit(graph, "loops", "", options);
-    }
+          << sample.name << ", " << count << " rows, " << what;
   }
 }
 
