@@ -90,6 +90,8 @@ Graph differentiate_graph(const Graph& graph, const Target&) {
     if (!is_input(node) || input_role(node) != "parameter" || !is_float(node.types[0].scalar))
       continue;
     builder.set_label(node.label);
+    if (graph.output("gradient." + input_name(node)))
+      fail("graph '{}' has an output 'gradient.{}' already", graph.name, input_name(node));
     const auto found = gradients.find({static_cast<int>(i), 0});
     const Value gradient =
         found != gradients.end()

@@ -57,12 +57,21 @@ Subject test_image(const Dataset& data, std::int64_t index, const std::string& t
                       class_name(data, data.labels[static_cast<std::size_t>(index)]))};
 }
 
+/// fit_picture, whose complaint does not know the file.
+FittedPicture fit(const std::string& path, const Picture& picture, const Dims& input, bool invert) {
+  try {
+    return fit_picture(picture, input, invert);
+  } catch (const Error& error) {
+    fail("{}: {}", path, error.what());
+  }
+}
+
 Subject picture_file(const std::string& path, const Model& model,
                      const std::optional<Dataset>& data) {
   const Picture picture = read_png(path);
   const bool invert =
       model.input.at(2) == 1 && border_mean(picture) >= 128 && data && light_on_dark(*data);
-  FittedPicture fitted = fit_picture(picture, model.input, invert);
+  FittedPicture fitted = fit(path, picture, model.input, invert);
   if (invert) fitted.conversion += ": the model knows light on dark";
   std::string title = path;
   if (!fitted.conversion.empty()) title += fmt::format(" ({})", fitted.conversion);

@@ -112,7 +112,15 @@ Dataset read_dataset(const Options& options, const Model& model, Split split) {
   if (!model.train) fail("{}: has no train section, which would name the data", model.source.name);
   const auto folders =
       data_folders(options.data.empty() ? std::nullopt : std::optional(options.data));
-  return load_dataset(folders, model.train->data, split);
+  const std::string& name = model.train->data;
+  if (!find_dataset(folders, name, split)) {
+    try {
+      load_dataset(folders, name, split);
+    } catch (const Error& error) {
+      fail("{}: {}", model.source.name, error.what());
+    }
+  }
+  return load_dataset(folders, name, split);
 }
 
 std::filesystem::path weights_path(const Options& options) {
