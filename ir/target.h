@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "ir/type.h"
 
@@ -20,6 +21,10 @@ struct Target {
   bool fma = false;
   std::int64_t l1_bytes = 32 << 10;
   std::int64_t l2_bytes = 512 << 10;
+  /// Register tiles to use in the place of the tile model's: one factor an axis, innermost last, 1
+  /// for axes further out, each cut down to what its axis has. Empty: the model chooses. Results do
+  /// not depend on it (tests try it at random), only speed does.
+  std::vector<std::int64_t> tile;
 
   std::int64_t lanes(ScalarType type) const {
     return vector_bytes / static_cast<std::int64_t>(size_of(type));

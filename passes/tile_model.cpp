@@ -14,6 +14,24 @@ namespace {
 /// to keep the units busy.
 constexpr double kIndependent = 8;
 
+/// Elements along an axis, or vectors along the vector axis: the largest factor that makes sense.
+std::int64_t steps(const TileAxis& axis, std::int64_t lanes) {
+  if (axis.extent == 0) return kGroupSize;
+  return axis.vector ? (axis.extent + lanes - 1) / lanes : axis.extent;
+}
+
+/// The factors of Target::tile, as far as the axes have room for them.
+Tile given_tile(const std::vector<TileAxis>& axes, std::int64_t lanes,
+                const std::vector<std::int64_t>& given) {
+  Tile tile{std::vector<std::int64_t>(axes.size(), 1)};
+  for (std::size_t i = 1; i <= std::min(axes.size(), given.size()); ++i) {
+    const TileAxis& axis = axes[axes.size() - i];
+    tile.factors[axes.size() - i] =
+        std::clamp<std::int64_t>(given[given.size() - i], 1, steps(axis, lanes));
+  }
+  return tile;
+}
+
 class Model {
  public:
   Model(const std::vector<TileAxis>& axes, const std::vector<TileLoad>& loads,
@@ -78,9 +96,7 @@ class Model {
              std::size_t axis, double times) const {
     if (axis == factors.size()) return times * tile_cycles(part);
     const TileAxis& a = axes_[axis];
-    const std::int64_t length = a.extent == 0 ? kGroupSize
-                                : a.vector    ? (a.extent + lanes_ - 1) / lanes_
-                                              : a.extent;
+    const std::int64_t length = steps(a, lanes_);
     part[axis] = factors[axis];
     double total =
         sum(factors, part, axis + 1, times * static_cast<double>(length / factors[axis]));
@@ -104,6 +120,7 @@ class Model {
 
 Tile choose_tile(const std::vector<TileAxis>& axes, const std::vector<TileLoad>& loads,
                  std::int64_t operations, std::int64_t lanes, const Target& target) {
+  if (!target.tile.empty()) return given_tile(axes, lanes, target.tile);
   const Model model(axes, loads, operations, lanes, target);
   std::vector<std::int64_t> best(axes.size(), 1), factors(axes.size(), 1);
   double least = std::numeric_limits<double>::infinity();
@@ -121,9 +138,7 @@ Tile choose_tile(const std::vector<TileAxis>& axes, const std::vector<TileLoad>&
       return;
     }
     const TileAxis& a = axes[axis];
-    const std::int64_t length = a.extent == 0 ? kGroupSize
-                                : a.vector    ? (a.extent + lanes - 1) / lanes
-                                              : a.extent;
+    const std::int64_t length = steps(a, lanes);
     for (std::int64_t f = 1; f <= std::min(length, target.registers); ++f) {
       if (a.extent == 0 && kGroupSize % f != 0) continue;
       factors[axis] = f;

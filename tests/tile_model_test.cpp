@@ -1,0 +1,23 @@
+// Which register tile a reduction gets.
+#include "passes/tile_model.h"
+
+#include <gtest/gtest.h>
+
+namespace cnnc {
+namespace {
+
+TEST(register_tiles, a_target_may_say_which_and_axes_cut_them_down) {
+  Target target = *named_target("x86-64-v3");
+  target.tile = {3, 5, 7};
+  const auto factors = [&](const std::vector<TileAxis>& axes) {
+    return choose_tile(axes, std::vector<TileLoad>(2, {std::vector<bool>(axes.size(), true)}), 1, 8,
+                       target)
+        .factors;
+  };
+  EXPECT_EQ(factors({{9}, {9}, {9}, {80, true}}), (std::vector<std::int64_t>{1, 3, 5, 7}));
+  EXPECT_EQ(factors({{2}, {80, true}}), (std::vector<std::int64_t>{2, 7}));
+  EXPECT_EQ(factors({{0}, {17, true}}), (std::vector<std::int64_t>{5, 3}));
+}
+
+}  // namespace
+}  // namespace cnnc
