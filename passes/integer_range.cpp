@@ -78,6 +78,18 @@ Maybe combine(BinaryOp op, const IntegerRange& a, const IntegerRange& b) {
   }
 }
 
+/// What an integer type holds.
+Maybe values_of(ScalarType type) {
+  switch (type) {
+    case ScalarType::u8: return IntegerRange{0, UINT8_MAX};
+    case ScalarType::i8: return IntegerRange{INT8_MIN, INT8_MAX};
+    case ScalarType::i32: return IntegerRange{INT32_MIN, INT32_MAX};
+    case ScalarType::u32: return IntegerRange{0, UINT32_MAX};
+    case ScalarType::i64: return IntegerRange{INT64_MIN, INT64_MAX};
+    default: return std::nullopt;
+  }
+}
+
 }  // namespace
 
 std::optional<IntegerRange> range_of(const Expr& expr, const RangeContext& context) {
@@ -106,8 +118,11 @@ std::optional<IntegerRange> range_of(const Expr& expr, const RangeContext& conte
     return IntegerRange{std::min(a->low, b->low), std::max(a->high, b->high)};
   }
   if (const auto* cast = expr.as<Cast>()) {
-    const bool widens = expr.type() == ScalarType::i64 && !cast->bits && !is_float(cast->x.type());
-    return widens ? range_of(cast->x, context) : std::nullopt;
+    if (cast->bits || is_float(cast->x.type())) return std::nullopt;
+    const auto range = range_of(cast->x, context);
+    const auto held = values_of(expr.type());
+    return range && held && held->low <= range->low && range->high <= held->high ? range
+                                                                                 : std::nullopt;
   }
   return std::nullopt;
 }
