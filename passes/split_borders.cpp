@@ -142,6 +142,12 @@ class Splitter {
   /// More pieces than this would be more code than the tests cost.
   static constexpr std::size_t kMaxPieces = 3;
 
+  /// Whether `block` declares what lasts to its end: two such pieces need a scope each.
+  static bool declares(const Block& block) {
+    return std::ranges::any_of(block,
+                               [](const Stmt& stmt) { return stmt.as<Alloc>() || stmt.as<Let>(); });
+  }
+
   Expr simplified(const Expr& expr) const {
     return transform(expr, [&](const Expr& e) { return decided(e, ranges_); });
   }
@@ -166,7 +172,7 @@ class Splitter {
   }
 
   void add_piece(const For& loop, std::int64_t from, std::int64_t to, bool whole, Block& result) {
-    if (!whole && to - from == 1) {
+    if (!whole && to - from == 1 && !declares(loop.body)) {
       const Block body = run(substitute(loop.body, {{loop.var, Expr(from)}}));
       result.insert(result.end(), body.begin(), body.end());
       return;
