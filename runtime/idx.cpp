@@ -84,9 +84,11 @@ class Stream {
   }
   [[noreturn]] void fail_broken(std::int64_t position) {
     int code = Z_OK;
-    const char* message = gzerror(file_.get(), &code);
+    std::string_view message = gzerror(file_.get(), &code);
+    // zlib names the file by its descriptor: "<fd:3>: invalid block type".
+    if (message.starts_with("<fd:")) message.remove_prefix(message.find(": ") + 2);
     fail("{}: near byte {}: the compressed data are broken ({})", name_, position,
-         code == Z_ERRNO ? std::generic_category().message(errno) : message);
+         code == Z_ERRNO ? std::generic_category().message(errno) : std::string(message));
   }
 
   std::string name_;
