@@ -1,4 +1,4 @@
-# ctest's JUnit file -> {"passed", "failed", "skipped", "seconds", "fuzz_inputs", "fuzz_failures", "failed_tests": [names], "skipped_tests": [{"name", "reason"}]}
+# ctest's JUnit file -> {"passed", "failed", "skipped", "seconds", "random_networks", "mismatches", "fuzz_inputs", "fuzz_failures", "failed_tests": [names], "skipped_tests": [{"name", "reason"}]}
 
 function attribute(line, key,   rest) {
   if (!match(line, " " key "=\"[^\"]*\"")) return ""
@@ -36,6 +36,7 @@ after_skipped { reason = plain($0); after_skipped = 0 }
 END {
   split(fuzzing, fuzz, " ")
   printf "{\n  \"passed\": %d,\n  \"failed\": %d,\n  \"skipped\": %d,\n  \"seconds\": %d,\n", passed, failed, skipped, seconds
+  printf "  \"random_networks\": %d,\n  \"mismatches\": %d,\n", networks, mismatches
   printf "  \"fuzz_inputs\": %d,\n  \"fuzz_failures\": %d,\n", fuzz[1], fuzz[2]
   printf "  \"failed_tests\": [%s],\n  \"skipped_tests\": [%s%s]\n}\n", failures, skips, skips == "" ? "" : "\n  "
 }

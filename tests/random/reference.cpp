@@ -52,7 +52,10 @@ double quantum(const Tensor& tensor) {
   for (std::int64_t i = 0; i < tensor.size(); ++i) {
     const double value = tensor.get(i);
     if (!std::isfinite(value)) return 0;
-    while (result > 1e-30 && std::fmod(value, result) != 0) result /= 2;
+    while (std::fmod(value, result) != 0) {
+      result /= 2;
+      if (result < 1e-30) return 0;  // too fine for sums of any size to be exact
+    }
   }
   return result;
 }

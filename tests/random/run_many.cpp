@@ -81,8 +81,9 @@ class Run {
     Trial trial = trial_of(network, seed);
     std::string text = failure(trial);
     if (options_.shrinks) {
-      // The same check must fail: its name is what stands in front.
-      const std::string kind = text.substr(0, text.find_first_of(":("));
+      // The same check must fail: its name is what stands in front. Of exceptions, the same one.
+      const bool thrown = text.starts_with("exception");
+      const std::string kind = text.substr(0, text.find_first_of(thrown ? "\n" : ":("));
       trial = shrink(
           network, trial, language_,
           [&](const Trial& t) { return failure(t).starts_with(kind) && !kind.empty(); }, 400);

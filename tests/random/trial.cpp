@@ -411,6 +411,13 @@ std::string failure_of(const Trial& trial, const Language& language, Statistics*
   }
 }
 
+/// `text` as the lines of one comment.
+static std::string in_comment(std::string text) {
+  for (std::size_t at = 0; (at = text.find('\n', at)) != std::string::npos; at += 4)
+    text.replace(at, 1, "\n// ");
+  return text;
+}
+
 std::string test_of(const Trial& trial, const std::string& failure) {
   const auto quoted = [](const std::vector<std::string>& names) {
     std::string text;
@@ -429,8 +436,8 @@ std::string test_of(const Trial& trial, const std::string& failure) {
       "      .lane = Lane::{},\n      .real = ScalarType::{},\n      .count = {},\n"
       "      .seed = {},\n      .configurations = {{{}}}}};\n"
       "  EXPECT_EQ(failure_of(trial, random_language(), nullptr), \"\");\n}}\n",
-      failure.substr(0, failure.find('\n')), trial.seed, trial.text, name_of(trial.lane),
-      name_of(trial.real), trial.count, trial.seed, configurations);
+      in_comment(failure), trial.seed, trial.text, name_of(trial.lane), name_of(trial.real),
+      trial.count, trial.seed, configurations);
 }
 
 }  // namespace cnnc::testing
