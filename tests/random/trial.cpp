@@ -119,19 +119,22 @@ class Checker {
     }
   }
 
+  void count_ops(const Graph& graph) {
+    for (const Node& node : graph.nodes) ops_.insert(node.op->name);
+  }
+
   /// The whole pipeline, verified after every pass; counts what changed.
   void run_passes_of(Mode mode) {
     const CompileOptions options{.target = host_target(), .verify_each = true};
     std::string text;
+    count_ops(graph_of(mode));
     run_pipeline(graph_of(mode), options, [&](std::string_view pass, const Ir& ir, auto) {
       const std::string now = print(ir);
       if (!text.empty() && now != text) changed_.insert(std::string(pass));
       text = now;
-      if (pass == "simplify_step") {
-        const Graph& graph = std::get<Graph>(ir);
-        (mode == Mode::train ? step_ : inference_) = graph;
-        for (const Node& node : graph.nodes) ops_.insert(node.op->name);
-      }
+      const auto* graph = std::get_if<Graph>(&ir);
+      if (graph != nullptr) count_ops(*graph);
+      if (pass == "simplify_step") (mode == Mode::train ? step_ : inference_) = *graph;
       return true;
     });
     expect_same_text("loop text", text, print(parse_program({"program", text})));
