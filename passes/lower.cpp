@@ -161,9 +161,11 @@ class Lowering {
     add_kernel(program_.buffer(buffer).name, layer, nest(stage, buffer));
   }
 
-  void add_kernel(const std::string& name, const std::string& layer, Block body) {
-    program_.kernels.push_back(
-        {name, layer.empty() ? std::vector<std::string>{} : std::vector{layer}, std::move(body)});
+  // The name by value: making the body adds buffers, and a buffer's own name may move then.
+  void add_kernel(std::string name, const std::string& layer, Block body) {
+    program_.kernels.push_back({std::move(name),
+                                layer.empty() ? std::vector<std::string>{} : std::vector{layer},
+                                std::move(body)});
   }
 
   std::int64_t groups() const { return (graph_.batch + kGroupSize - 1) / kGroupSize; }
