@@ -2,7 +2,11 @@
 // random_networks tries more of them; what it finds can be pasted here.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <optional>
+
 #include "tests/random/op_layers.h"
+#include "tests/random/shrink.h"
 #include "tests/random/trial.h"
 
 namespace cnnc::testing {
@@ -25,6 +29,36 @@ TEST_P(RandomNetworks, agree_with_references_and_under_every_configuration) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Shards, RandomNetworks, ::testing::Range(0, kShards));
+
+/// What is planted is a failure of every valid model that has a maxpool of any size.
+TEST(shrink, leaves_a_valid_model_with_little_but_what_fails) {
+  const Language language = random_language();
+  const auto parsed = [&](const Trial& trial) -> std::optional<Model> {
+    try {
+      return parse_model({"shrunk.model", trial.text}, language);
+    } catch (const Error&) {
+      return std::nullopt;
+    }
+  };
+  const auto fails = [&](const Trial& trial) {
+    const auto model = parsed(trial);
+    return model && std::ranges::any_of(model->layers, [](const LayerUse& use) {
+             return use.layer == "maxpool" && use.arguments.find("size") != nullptr;
+           });
+  };
+  int shrunk = 0;
+  for (std::uint64_t seed = 0; seed < 60; ++seed) {
+    const Network network = generate(seed, Lane::real, language);
+    const Trial trial = make_trial(network, seed, Lane::real, language);
+    if (!fails(trial)) continue;
+    const Trial small = shrink(network, trial, language, fails);
+    ASSERT_TRUE(fails(small)) << small.text;
+    EXPECT_LE(parsed(small)->layers.size(), 3U) << trial.text << small.text;
+    EXPECT_TRUE(small.configurations.empty()) << small.text;
+    ++shrunk;
+  }
+  EXPECT_GE(shrunk, 5);
+}
 
 }  // namespace
 }  // namespace cnnc::testing
