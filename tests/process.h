@@ -74,7 +74,7 @@ struct ProcessOptions {
   std::function<bool()> interrupt_when;  // SIGINT as soon as this holds
 };
 
-/// `cnnc arguments...` in `folder`, which is its data folder, too.
+/// `cnnc arguments...` in `folder`, which is its data folder and its home, too.
 inline Outcome run_tool(const std::filesystem::path& folder, std::vector<std::string> arguments,
                         const ProcessOptions& options = {}) {
   const auto out = folder / ".stdout", err = folder / ".stderr";
@@ -90,6 +90,7 @@ inline Outcome run_tool(const std::filesystem::path& folder, std::vector<std::st
     dup2(open(out.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644), STDOUT_FILENO);
     dup2(open(err.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644), STDERR_FILENO);
     setenv("CNNC_DATA", folder.c_str(), 1);
+    setenv("HOME", folder.c_str(), 1);  // not what the person who tests keeps there
     if (options.file_size != RLIM_INFINITY) {
       const rlimit limit{options.file_size, options.file_size};
       setrlimit(RLIMIT_FSIZE, &limit);
