@@ -128,22 +128,33 @@ inline Tensors run(const Ir& ir, const Tensors& inputs, std::int64_t batch, std:
   return interpret_ir(ir, known, 1);
 }
 
-/// What machine code computes; of `names` only.
-template <class Compiled>
-Tensors run(Compiled& executable, const Tensors& inputs, const Tensors& names, std::int64_t batch,
-            std::int64_t count, ThreadPool& pool) {
+/// Gives a compiled program what it has of `inputs`, and runs it.
+template <class Compiled, class Inputs>
+void call(Compiled& executable, const Inputs& inputs, std::int64_t count, ThreadPool& pool) {
   for (const auto& [name, tensor] : inputs)
     if (executable.has(name))
       std::memcpy(executable.tensor(name).bytes.data(), tensor.bytes().data(),
                   tensor.bytes().size());
   executable.run(count, pool);
+}
+
+/// A copy of what it holds under that name.
+template <class Compiled>
+Tensor read_tensor(Compiled& executable, const std::string& name) {
+  const TensorRef ref = executable.tensor(name);
+  Tensor tensor(ref.type);
+  std::memcpy(tensor.bytes().data(), ref.bytes.data(), ref.bytes.size());
+  return tensor;
+}
+
+/// What machine code computes; of `names` only.
+template <class Compiled>
+Tensors run(Compiled& executable, const Tensors& inputs, const Tensors& names, std::int64_t batch,
+            std::int64_t count, ThreadPool& pool) {
+  call(executable, inputs, count, pool);
   Tensors results;
-  for (const auto& [name, like] : names) {
-    const TensorRef ref = executable.tensor(name);
-    Tensor tensor(ref.type);
-    std::memcpy(tensor.bytes().data(), ref.bytes.data(), ref.bytes.size());
-    results.emplace(name, first_rows(tensor, batch, count));
-  }
+  for (const auto& [name, like] : names)
+    results.emplace(name, first_rows(read_tensor(executable, name), batch, count));
   return results;
 }
 

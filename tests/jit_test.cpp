@@ -14,6 +14,7 @@
 #include "runtime/threads.h"
 #include "tests/guarded_executable.h"
 #include "tests/host_targets.h"
+#include "tests/ir_runs.h"
 
 namespace cnnc::testing {
 namespace {
@@ -97,11 +98,7 @@ Tensors random_inputs(const Sample& sample, ScalarType real, std::int64_t count,
 
 Tensors run(GuardedExecutable& executable, const Graph& graph, const Tensors& inputs,
             std::int64_t count, ThreadPool& pool) {
-  for (const auto& [name, tensor] : inputs)
-    if (executable.has(name))
-      std::memcpy(executable.tensor(name).bytes.data(), tensor.bytes().data(),
-                  tensor.bytes().size());
-  executable.run(count, pool);
+  call(executable, inputs, count, pool);
   Tensors results;
   for (const auto& [name, value] : graph.outputs)
     results.emplace(name, first_rows(executable.tensor(name), graph.type(value), count));

@@ -81,18 +81,9 @@ Executable machine_code(Program program, const Target& target) {
 
 Tensors called(Executable& executable, const Tensors& inputs, const std::set<std::string>& names,
                std::int64_t count, ThreadPool& pool) {
-  for (const auto& [name, tensor] : inputs)
-    if (executable.has(name))
-      std::memcpy(executable.tensor(name).bytes.data(), tensor.bytes().data(),
-                  tensor.bytes().size());
-  executable.run(count, pool);
+  call(executable, inputs, count, pool);
   Tensors results;
-  for (const std::string& name : names) {
-    const TensorRef ref = executable.tensor(name);
-    Tensor tensor(ref.type);
-    std::memcpy(tensor.bytes().data(), ref.bytes.data(), ref.bytes.size());
-    results.emplace(name, std::move(tensor));
-  }
+  for (const std::string& name : names) results.emplace(name, read_tensor(executable, name));
   return results;
 }
 
