@@ -32,7 +32,7 @@ struct Routing {
   Expr place, gradient;                // in terms of `at`
 };
 
-/// Whether `value` is what `axis` alone numbers: the row-major place of (ky, kx).
+/// Whether `value` is the row-major place of (ky, kx) in its window.
 bool is_place(const Expr& value, const For& ky, const For& kx) {
   const Expr plain = value.as<Cast>() ? value.as<Cast>()->x : value;
   return same(plain, Expr(ky.var) * *extent(kx) + Expr(kx.var));
@@ -152,7 +152,7 @@ class Router {
 
   std::optional<PixelSum> match(For& samples) const {
     const Nest nest = nest_of(samples.body.front());
-    const Block& inner = nest.loops.empty() ? samples.body : nest.body;
+    const Block& inner = nest.body;
     if (inner.size() != 4) return std::nullopt;
     const Nest pixels = nest_of(inner[2]);
     const auto* store = inner[3].as<Store>();
