@@ -80,20 +80,6 @@ bool is_exact(const Node& node, const std::vector<Tensor>& operands,
   return true;
 }
 
-/// Terms of the longest chain of operations behind one element, and some for the rest.
-double operations(const Graph& graph, const Node& node, std::int64_t count) {
-  std::vector<TensorType> operands;
-  for (const Value operand : node.operands) operands.push_back(graph.type(operand));
-  double result = 32;
-  for (const Stage& stage : node.op->compute({operands, node.types, node.attributes}).stages) {
-    double terms = 1;
-    for (const Axis& axis : stage.reduce)
-      terms *= static_cast<double>(axis.extent == kBatch ? count : axis.extent);
-    result += terms;
-  }
-  return result;
-}
-
 struct Bound {
   double operations = 0, whole = 0;  // whole: of every element, where one does not tell
   bool exact = false, elementwise = false;
@@ -123,6 +109,19 @@ std::string element_difference(double want, double got, double scale, const Boun
 }
 
 }  // namespace
+
+double operations(const Graph& graph, const Node& node, std::int64_t count) {
+  std::vector<TensorType> operands;
+  for (const Value operand : node.operands) operands.push_back(graph.type(operand));
+  double result = 32;
+  for (const Stage& stage : node.op->compute({operands, node.types, node.attributes}).stages) {
+    double terms = 1;
+    for (const Axis& axis : stage.reduce)
+      terms *= static_cast<double>(axis.extent == kBatch ? count : axis.extent);
+    result += terms;
+  }
+  return result;
+}
 
 std::optional<NodeValues> exact_values(const Graph& graph,
                                        const std::map<std::string, Tensor>& inputs) {

@@ -11,6 +11,9 @@ namespace cnnc::testing {
 
 using NodeValues = std::map<Value, Tensor>;
 
+/// Terms of the longest chain of operations behind one element of the node, and some for the rest.
+double operations(const Graph& graph, const Node& node, std::int64_t count);
+
 /// Every node's value by the references alone, or nothing where some result may have been rounded:
 /// the op is not declared exact on whole numbers, or numbers are too large or too fine. Values of
 /// inputs by name.

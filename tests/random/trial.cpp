@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "passes/lower.h"
+#include "tests/random/batch_split.h"
 #include "tests/random/choices.h"
 #include "tests/random/gradient.h"
 #include "tests/random/numbers.h"
@@ -33,13 +34,6 @@ bool is_loop_pass(std::string_view name) {
   return std::ranges::any_of(loop_passes(), [&](const auto& row) { return row.name == name; });
 }
 
-Target target_of(const Configuration& configuration) {
-  Target target =
-      configuration.target == "native" ? host_target() : *named_target(configuration.target);
-  target.tile = configuration.tile;
-  return target;
-}
-
 std::string describe(const Configuration& c) {
   return fmt::format("{} on {}, without [{}], tile [{}], {} threads{}",
                      c.mode == Mode::train ? "train" : "infer", c.target, fmt::join(c.skip, ", "),
@@ -61,6 +55,7 @@ class Checker {
     check_exact();
     check_nodes();
     for (const Configuration& configuration : trial_.configurations) check(configuration);
+    check_gradient_split();
     if (trial_.lane == Lane::real)
       expect_empty("gradient",
                    gradient_difference(model_, language_, trial_.count, trial_.seed, statistics_));
@@ -232,6 +227,21 @@ class Checker {
     }
   }
 
+  /// The gradients of a batch are those of its parts.
+  void check_gradient_split() {
+    if (trial_.lane == Lane::special || trial_.count < 2 || trial_.configurations.empty()) return;
+    const Configuration& configuration = trial_.configurations.back();
+    const Tensors inputs = numbers(lower(step_, host_target()));
+    expect_empty("batch split (" + describe(configuration) + ")",
+                 batch_split_difference(graph_of(Mode::train), configuration, inputs, trial_.count,
+                                        split_place(), statistics_));
+  }
+
+  /// Of the call's rows, at least two, so many come in a first call.
+  std::int64_t split_place() const {
+    return 1 + static_cast<std::int64_t>(trial_.seed) % (trial_.count - 1);
+  }
+
   struct Base {
     Graph graph;
     Tensors inputs, results;  // of the lowered program, with elementary functions expanded
@@ -301,7 +311,8 @@ class Checker {
   void check_calls(const Configuration& configuration, const Base& base, const Tensors& expected,
                    Executable& executable, const std::string& how) {
     ThreadPool pool(configuration.threads);
-    const auto call = [&](const Tensors& inputs, std::int64_t count) {
+    const auto call = [&](Tensors inputs, std::int64_t count) {
+      if (inputs.contains("count")) inputs.at("count").set(0, static_cast<double>(count));
       return called_rows(called(executable, inputs, base.names, count, pool), base.by_row, count);
     };
     compare_bits("machine code" + how, expected, call(base.inputs, trial_.count));
@@ -316,14 +327,14 @@ class Checker {
   template <class Call>
   void check_split(const Base& base, const Tensors& expected, const Call& call,
                    const std::string& how) {
-    const std::int64_t first = 1 + static_cast<std::int64_t>(trial_.seed) % (trial_.count - 1);
-    const std::int64_t rest = trial_.count - first;
+    const std::int64_t first = split_place(), rest = trial_.count - first;
+    compare_bits("rows in a call of fewer" + how, called_rows(expected, base.by_row, first),
+                 call(base.inputs, first));
     Tensors moved = base.inputs;
     Tensor& image = moved.at("image");
     const auto row = static_cast<std::ptrdiff_t>(image.bytes().size()) / batch_;
     std::copy(image.bytes().begin() + first * row, image.bytes().begin() + trial_.count * row,
               image.bytes().begin());
-    if (moved.contains("count")) moved.at("count").set(0, static_cast<double>(rest));
     Tensors want;
     const Tensor& all = expected.at("output");
     TensorType type = all.type();
@@ -371,12 +382,20 @@ Configuration random_configuration(Choices& choices) {
 
 }  // namespace
 
+Target target_of(const Configuration& configuration) {
+  Target target =
+      configuration.target == "native" ? host_target() : *named_target(configuration.target);
+  target.tile = configuration.tile;
+  return target;
+}
+
 void Statistics::add(const Statistics& other) {
   networks += other.networks;
   branched += other.branched;
   exact += other.exact;
   compiled += other.compiled;
   compared += other.compared;
+  splits += other.splits;
   near_kinks += other.near_kinks;
   directions += other.directions;
   for (const auto& [mine, theirs] : {std::pair{&ops, &other.ops},

@@ -21,6 +21,9 @@ struct Configuration {
   bool from_text = false;  // the last program is printed and read again before it is compiled
 };
 
+/// The target that it names, with its tile.
+Target target_of(const Configuration& configuration);
+
 struct Trial {
   std::string text;
   Lane lane = Lane::real;
@@ -33,7 +36,7 @@ struct Trial {
 /// What happened, for the report: how many networks had an op, an argument, ... under its name.
 struct Statistics {
   std::int64_t networks = 0, branched = 0, exact = 0, compiled = 0, compared = 0;
-  std::int64_t near_kinks = 0, directions = 0;
+  std::int64_t splits = 0, near_kinks = 0, directions = 0;
   std::map<std::string, std::int64_t> ops, layers, arguments, passes, configurations, batches;
 
   void add(const Statistics& other);
