@@ -85,13 +85,17 @@ Graph graph_of(const OpDef& op, const Sample& sample, ScalarType real) {
   return std::move(builder).build();
 }
 
-Tensors random_inputs(const Sample& sample, ScalarType real, std::int64_t count,
+/// `special`: one real in eight is a NaN, an infinity, a zero of either sign or a denormal.
+Tensors random_inputs(const Sample& sample, ScalarType real, std::int64_t count, bool special,
                       std::mt19937& generator) {
   Tensors inputs;
   for (std::size_t i = 0; i < sample.operands.size(); ++i) {
     const Range range = sample.ranges.empty() ? Range{} : sample.ranges[i];
-    inputs.emplace(fmt::format("x{}", i),
-                   random_tensor(with_real(sample.operands[i], real), count, range, generator));
+    Tensor tensor = random_tensor(with_real(sample.operands[i], real), count, range, generator);
+    const ScalarType type = tensor.type().scalar;
+    for (std::int64_t k = 0; special && is_float(type) && k < tensor.size(); ++k)
+      if (generator() % 8 == 0) tensor.set(k, special_value(generator(), type));
+    inputs.emplace(fmt::format("x{}", i), std::move(tensor));
   }
   return inputs;
 }
@@ -144,14 +148,19 @@ TEST_P(JitOps, agree_with_the_graph_interpreter_and_touch_only_their_buffers) {
   }
   ThreadPool pool(2);
   std::mt19937 generator(static_cast<unsigned>(7 * index + 1));
-  for (const std::int64_t count :
-       {kBatchSize, std::int64_t{16}, std::int64_t{5}, std::int64_t{1}}) {
-    const auto inputs = random_inputs(sample, real, count, generator);
+  const auto check = [&](std::int64_t count, bool special) {
+    const auto inputs = random_inputs(sample, real, count, special, generator);
     const auto expected = interpret(graph, inputs, count);
     for (const auto& [what, executable] : executables)
       EXPECT_EQ(first_difference(expected, run(*executable, graph, inputs, count, pool), real), "")
-          << sample.name << ", " << count << " rows, " << what;
-  }
+          << sample.name << ", " << count << (special ? " special rows, " : " rows, ") << what;
+  };
+  for (const std::int64_t count : {kBatchSize, std::int64_t{16}, std::int64_t{5}, std::int64_t{1}})
+    check(count, false);
+  // A NaN has no whole number.
+  const bool is_whole_cast =
+      name == "cast" && is_integer(graph.type(graph.outputs[0].value).scalar);
+  if (!is_whole_cast) check(kBatchSize, true);
 }
 
 INSTANTIATE_TEST_SUITE_P(Samples, JitOps, ::testing::ValuesIn(cases()), [](const auto& each) {

@@ -8,6 +8,7 @@
 
 #include "ir/graph.h"
 #include "passes/differentiate.h"
+#include "tests/ir_runs.h"
 
 namespace cnnc {
 namespace {
@@ -159,6 +160,7 @@ using OpName = ::testing::TestWithParam<std::string>;
 class OpText : public OpName {};
 class OpCompute : public OpName {};
 class OpOnIntegers : public OpName {};
+class OpOnSpecialValues : public OpName {};
 class OpGradient : public OpName {};
 
 void check_text(const Case& c) {
@@ -168,6 +170,23 @@ void check_text(const Case& c) {
   EXPECT_TRUE(verify_errors(parsed).empty());
 }
 
+/// Of finite elements; others count as zero.
+std::vector<Tensor> magnitudes(std::vector<Tensor> tensors) {
+  for (Tensor& tensor : tensors)
+    for (std::int64_t i = 0; i < tensor.size(); ++i)
+      tensor.set(i, std::isfinite(tensor.get(i)) ? std::abs(tensor.get(i)) : 0);
+  return tensors;
+}
+
+/// How far result `r` may lie from the reference's.
+double bound_of(const Case& c, const std::vector<TensorType>& results, std::size_t r,
+                std::span<const Tensor> expected, std::span<const Tensor> scale) {
+  if (!is_float(results[r].scalar)) return 0;
+  const bool f32 = results[r].scalar == ScalarType::f32 || c.real == ScalarType::f32;
+  return operations(c, results) * (f32 ? 0x1p-24 : 0x1p-53) *
+         std::max({1.0, greatest(expected, r), greatest(scale, r)});
+}
+
 void check_compute(const Case& c) {
   const Graph graph = graph_of(c);
   const auto results = last_node(graph).types;
@@ -175,25 +194,52 @@ void check_compute(const Case& c) {
   const auto outputs = interpret(graph, inputs_of(operands), kCount);
   const auto expected = reference(c, operands, results);
   // For sums of products, those of the absolute values bound the rounding: gamma_n * sum |a * b|.
-  std::vector<Tensor> absolute = operands;
-  for (Tensor& tensor : absolute) {
-    for (std::int64_t i = 0; i < tensor.size(); ++i) tensor.set(i, std::abs(tensor.get(i)));
-  }
-  const auto scale = reference(c, absolute, results);
+  const auto scale = reference(c, magnitudes(operands), results);
   for (std::size_t r = 0; r < results.size(); ++r) {
     const Tensor& got = outputs.at(fmt::format("y{}", r));
     ASSERT_EQ(got.type(), expected[r].type());
-    double bound = 0;
-    if (is_float(results[r].scalar)) {
-      const bool f32 = results[r].scalar == ScalarType::f32 || c.real == ScalarType::f32;
-      const double epsilon = f32 ? 0x1p-24 : 0x1p-53;
-      bound = operations(c, results) * epsilon *
-              std::max({1.0, greatest(expected, r), greatest(scale, r)});
-    }
+    const double bound = bound_of(c, results, r, expected, scale);
     for (std::int64_t i = 0; i < got.size(); ++i) {
       const double a = got.get(i), b = expected[r].get(i);
       if (a == b) continue;  // infinities too
       ASSERT_NEAR(a, b, bound) << "result " << r << ", element " << i;
+    }
+  }
+}
+
+/// Random operands, among which one real in eight is a NaN, an infinity, a zero of either sign or a
+/// denormal.
+std::vector<Tensor> special_operands(const Case& c) {
+  std::vector<Tensor> operands = random_operands(c, false);
+  std::mt19937_64 random(11);
+  for (Tensor& tensor : operands)
+    for (std::int64_t i = 0; i < tensor.size(); ++i)
+      if (is_float(tensor.type().scalar) && random() % 8 == 0)
+        tensor.set(i, testing::special_value(random(), tensor.type().scalar));
+  return operands;
+}
+
+/// NaN is where the reference has it, and nowhere else; so are infinities; an elementwise op tells
+/// zeros of either sign apart.
+void check_special_values(const Case& c) {
+  const Graph graph = graph_of(c);
+  const auto results = last_node(graph).types;
+  // A NaN has no whole number.
+  if (c.op->name == "cast" && is_integer(results[0].scalar)) return;
+  const auto operands = special_operands(c);
+  const auto outputs = interpret(graph, inputs_of(operands), kCount);
+  const auto expected = reference(c, operands, results);
+  const auto scale = reference(c, magnitudes(operands), results);
+  for (std::size_t r = 0; r < results.size(); ++r) {
+    const double bound = bound_of(c, results, r, expected, scale);
+    const Tensor& got = outputs.at(fmt::format("y{}", r));
+    for (std::int64_t i = 0; i < got.size(); ++i) {
+      const double a = got.get(i), b = expected[r].get(i);
+      const std::string where = fmt::format("result {}, element {}: {}, not {}", r, i, a, b);
+      if (std::isnan(a) && std::isnan(b)) continue;
+      const bool same_sign = !c.op->scalar || std::signbit(a) == std::signbit(b);
+      const bool close = std::isfinite(a) && std::isfinite(b) && std::abs(a - b) <= bound;
+      ASSERT_TRUE(a == b ? same_sign : close) << where;
     }
   }
 }
@@ -301,6 +347,7 @@ void check_all(const std::string& op, const std::function<void(const Case&)>& ch
 
 TEST_P(OpText, is_a_fixpoint) { check_all(GetParam(), check_text); }
 TEST_P(OpCompute, agrees_with_reference) { check_all(GetParam(), check_compute); }
+TEST_P(OpOnSpecialValues, agrees_with_reference) { check_all(GetParam(), check_special_values); }
 TEST_P(OpOnIntegers, is_exact) { check_all(GetParam(), check_whole_numbers); }
 TEST_P(OpGradient, agrees_with_central_differences) {
   check_all(GetParam(), [](const Case& c) {
@@ -315,6 +362,8 @@ INSTANTIATE_TEST_SUITE_P(table, OpText,
                          ::testing::ValuesIn(ops_where([](const OpDef&) { return true; })),
                          op_name_of);
 INSTANTIATE_TEST_SUITE_P(table, OpCompute, ::testing::ValuesIn(ops_where(has_reference)),
+                         op_name_of);
+INSTANTIATE_TEST_SUITE_P(table, OpOnSpecialValues, ::testing::ValuesIn(ops_where(has_reference)),
                          op_name_of);
 INSTANTIATE_TEST_SUITE_P(table, OpOnIntegers, ::testing::ValuesIn(ops_where([](const OpDef& op) {
                            return has_reference(op) && op.exact_on_integers;

@@ -1,5 +1,6 @@
 // conv2d(x[n,h,w,ci], w[kh,kw,ci/groups,co]): cross-correlation. The sum runs in the order ky, kx,
-// ci; output channels are innermost and contiguous in the output and in the weights.
+// ci; output channels are innermost and contiguous in the output and in the weights. The border of
+// zeros takes part: times a weight that is not finite it is NaN.
 #include "ir/graph.h"
 #include "ir/ops/convolution.h"
 #include "ir/ops/rules.h"
@@ -56,7 +57,8 @@ std::vector<Tensor> reference(std::span<const Tensor> operands, std::span<const 
       make_convolution("conv2d", attributes, operands[0].type(), operands[1].type());
   const std::vector<double> x = to_doubles(operands[0]), w = to_doubles(operands[1]);
   std::vector<double> y(static_cast<std::size_t>(element_count(results[0].dims, 1)));
-  for_each_tap(conv, [&](std::size_t i, std::size_t k, std::size_t o) { y[o] += x[i] * w[k]; });
+  for_each_tap(
+      conv, [&](std::size_t i, std::size_t k, std::size_t o) { y[o] += element_of(x, i) * w[k]; });
   return {to_tensor(results[0], y)};
 }
 

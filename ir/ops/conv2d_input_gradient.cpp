@@ -5,7 +5,9 @@
 // one axis, with f = kernel - 1 - k:
 //   dx[i] = sum over f of dilated[i + f * dilation] * flipped[f]      dilated[p] = dy[(p - first) /
 //   stride] where that divides and exists
-// Strides of a few pixels take another way, which sums no zeros: input_gradient.h.
+// Strides of a few pixels take another way, which leaves out the zeros between dy's rows and
+// columns, not those of the border: input_gradient.h. It makes a difference for weights that are
+// not finite, since zero times one of them is NaN.
 #include "ir/graph.h"
 #include "ir/ops/input_gradient.h"
 #include "ir/ops/rules.h"
@@ -118,13 +120,50 @@ std::vector<std::optional<Value>> gradient(Builder& builder, const Node& node,
           builder.op("conv2d_weight_gradient", {*gradients[0], node.operands[0]}, for_weight)};
 }
 
+/// Where tap `k` of the kernel meets row (or column) `at` of x: a row of dy, the border around dy
+/// or a zero between its rows.
+enum class Meets : std::uint8_t { row, border, between };
+Meets met(const Convolution& conv, std::size_t axis, std::int64_t at, std::int64_t k) {
+  const std::int64_t distance = at + conv.window.before(axis) - k * conv.window.dilation[axis];
+  const std::int64_t stride = conv.window.stride[axis];
+  if (distance % stride != 0) return Meets::between;
+  return distance >= 0 && distance / stride < conv.output()[axis + 1] ? Meets::row : Meets::border;
+}
+
+/// For the reference: adds w's products with the zeros around dy and, without phases, between its
+/// rows.
+void add_products_with_zero(const Convolution& conv, const std::vector<double>& w,
+                            std::vector<double>& dx) {
+  const auto out = static_cast<std::size_t>(conv.out());
+  std::size_t i = 0;
+  for (std::int64_t n = 0; n < conv.batch; ++n)
+    for (std::int64_t y = 0; y < conv.height; ++y)
+      for (std::int64_t x = 0; x < conv.width; ++x)
+        for (std::int64_t c = 0; c < conv.in(); ++c, ++i)
+          for (std::int64_t ky = 0; ky < conv.window.kernel[0]; ++ky)
+            for (std::int64_t kx = 0; kx < conv.window.kernel[1]; ++kx) {
+              const Meets row = met(conv, 0, y, ky), column = met(conv, 1, x, kx);
+              const bool between = row == Meets::between || column == Meets::between;
+              const bool real = row == Meets::row && column == Meets::row;
+              if (real || (between && has_phases(conv))) continue;
+              const std::int64_t tap = ky * conv.window.kernel[1] + kx;
+              std::size_t k =
+                  static_cast<std::size_t>(tap * conv.group_in + c % conv.group_in) * out +
+                  static_cast<std::size_t>(c / conv.group_in * conv.group_out);
+              for (std::int64_t co = 0; co < conv.group_out; ++co) dx[i] += 0 * w[k++];
+            }
+}
+
 std::vector<Tensor> reference(std::span<const Tensor> operands, std::span<const TensorType> results,
                               const Attributes& attributes) {
   const Convolution conv =
       make_convolution("reference", attributes, results[0].dims, operands[1].type().dims);
   const std::vector<double> dy = to_doubles(operands[0]), w = to_doubles(operands[1]);
   std::vector<double> dx(static_cast<std::size_t>(element_count(results[0].dims, 1)));
-  for_each_tap(conv, [&](std::size_t i, std::size_t k, std::size_t o) { dx[i] += dy[o] * w[k]; });
+  for_each_tap(conv, [&](std::size_t i, std::size_t k, std::size_t o) {
+    if (i != kBorder) dx[i] += dy[o] * w[k];
+  });
+  add_products_with_zero(conv, w, dx);
   return {to_tensor(results[0], dx)};
 }
 

@@ -1,5 +1,6 @@
 // conv2d_weight_gradient(x[n,h,w,ci], dy[n,oh,ow,co]) -> dw[kh,kw,ci/groups,co], kh and kw from the
-// attribute `kernel`: the sum over samples, then rows, then columns. Its `padded` stage equals that
+// attribute `kernel`: the sum over samples, then rows, then columns. The border of zeros around x
+// takes part: times a gradient that is not finite it is NaN. Its `padded` stage equals that
 // of conv2d on the same x, so that one buffer serves both.
 #include "ir/graph.h"
 #include "ir/ops/convolution.h"
@@ -61,7 +62,9 @@ std::vector<Tensor> reference(std::span<const Tensor> operands, std::span<const 
       make_convolution("reference", attributes, operands[0].type().dims, results[0].dims);
   const std::vector<double> x = to_doubles(operands[0]), dy = to_doubles(operands[1]);
   std::vector<double> dw(static_cast<std::size_t>(element_count(results[0].dims, 1)));
-  for_each_tap(conv, [&](std::size_t i, std::size_t k, std::size_t o) { dw[k] += x[i] * dy[o]; });
+  for_each_tap(conv, [&](std::size_t i, std::size_t k, std::size_t o) {
+    dw[k] += element_of(x, i) * dy[o];
+  });
   return {to_tensor(results[0], dw)};
 }
 

@@ -105,11 +105,11 @@ void for_each_tap(const Convolution& conv, const TapVisitor& visit) {
                   oy * window.stride[0] + ky * window.dilation[0] - window.pad[0];
               const std::int64_t ix =
                   ox * window.stride[1] + kx * window.dilation[1] - window.pad[2];
-              if (iy < 0 || iy >= conv.height || ix < 0 || ix >= conv.width) continue;
+              const bool inside = iy >= 0 && iy < conv.height && ix >= 0 && ix < conv.width;
               for (std::int64_t ci = 0; ci < conv.group_in; ++ci) {
                 const std::int64_t channel = co / conv.group_out * conv.group_in + ci;
-                visit(index(conv.input(), n, iy, ix, channel), index(kernel, ky, kx, ci, co),
-                      index(y, n, oy, ox, co));
+                visit(inside ? index(conv.input(), n, iy, ix, channel) : kBorder,
+                      index(kernel, ky, kx, ci, co), index(y, n, oy, ox, co));
               }
             }
 }
@@ -131,6 +131,8 @@ std::vector<Sample> convolution_samples() {
   add("stride_leaves_a_rest", {kBatch, 8, 7, 2}, {3, 3, 2, 4}, {2, 3}, {1, 0, 0, 1}, {1, 1}, 1);
   add("stride_divides_the_size", {kBatch, 6, 4, 2}, {3, 3, 2, 4}, {2, 2}, {1, 1, 1, 1}, {1, 1}, 1);
   add("stride_over_the_kernel", {kBatch, 7, 7, 2}, {2, 1, 2, 3}, {3, 3}, {0, 0, 0, 0}, {1, 1}, 1);
+  add("more_phases_than_it_is_split_into", {kBatch, 9, 8, 2}, {2, 3, 2, 3}, {5, 4}, {1, 0, 0, 1},
+      {1, 1}, 1);
   add("dilated_unequal_pad", {kBatch, 7, 6, 2}, {3, 2, 2, 3}, {1, 2}, {3, 1, 0, 2}, {2, 3}, 1);
   add("pad_over_the_kernel", {kBatch, 3, 2, 2}, {2, 2, 2, 3}, {1, 1}, {3, 4, 0, 3}, {1, 1}, 1);
   add("kernel_is_the_input", {kBatch, 4, 3, 3}, {4, 3, 3, 6}, {1, 1}, {0, 0, 0, 0}, {1, 1}, 1);

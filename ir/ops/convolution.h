@@ -2,9 +2,12 @@
 // reference's loops.
 //   x [n, h, w, groups * group_in]   w [kh, kw, group_in, groups * group_out]   y [n, oh, ow,
 //   groups * group_out]
+// x stands in a border of zeros (pad), which take part like any other element: times a weight or a
+// gradient that is not finite they are NaN, here as in both gradients.
 #pragma once
 
 #include <functional>
+#include <limits>
 #include <vector>
 
 #include "ir/ops/window.h"
@@ -49,9 +52,14 @@ struct ChannelAxes {
 ChannelAxes channel_axes(const Convolution& conv);
 
 /// For references: calls visit(x index, w index, y index), all row-major, for every product that
-/// the convolution sums.
+/// the convolution sums, with kBorder in the place of an x of the border.
 using TapVisitor = std::function<void(std::size_t x, std::size_t w, std::size_t y)>;
 void for_each_tap(const Convolution& conv, const TapVisitor& visit);
+inline constexpr std::size_t kBorder = std::numeric_limits<std::size_t>::max();
+/// The element of x, or the zero of its border.
+inline double element_of(const std::vector<double>& x, std::size_t index) {
+  return index == kBorder ? 0 : x[index];
+}
 
 /// The attributes that all convolutions have: stride, pad, dilation and groups.
 Attributes convolution_attributes(const Attributes& attributes);

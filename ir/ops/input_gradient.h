@@ -30,7 +30,8 @@ bool has_phases(const Convolution& conv);
 /// With strides: rows and columns of x that lie alike between those of y are a phase. Each phase is
 /// a convolution of its own, without stride, by those taps of the kernel that meet it; the last
 /// stage puts them together. Products are summed in the order of the gather in
-/// conv2d_input_gradient.cpp, less those with the zeros there.
+/// conv2d_input_gradient.cpp, less those with the zeros between dy's rows and columns; the border
+/// around dy takes part as there.
 Computation input_gradient_by_phase(const Convolution& conv, ScalarType type);
 
 }  // namespace cnnc
