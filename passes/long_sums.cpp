@@ -4,8 +4,6 @@ namespace cnnc {
 
 namespace {
 
-/// Sums of at most this many terms stay whole.
-constexpr std::int64_t kMaxTerms = 512;
 /// Terms of a block, where an axis has to be split for it.
 constexpr std::int64_t kBlockTerms = 256;
 
@@ -28,10 +26,10 @@ std::optional<BlockedSum> split_long_sum(const Stage& stage) {
     if (axis.extent == kBatch) return std::nullopt;
     terms *= axis.extent;
   }
-  if (terms <= kMaxTerms) return std::nullopt;
+  if (terms <= kLongestSum) return std::nullopt;
   BlockedSum sum;
   for (const Axis& axis : stage.reduce) {
-    if (terms <= kMaxTerms) {
+    if (terms <= kLongestSum) {
       sum.terms.push_back(axis);
       continue;
     }

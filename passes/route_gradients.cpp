@@ -13,99 +13,17 @@
 #include "passes/route_gradients.h"
 
 #include <algorithm>
-#include <array>
 #include <map>
 #include <utility>
 
-#include "passes/integer_range.h"
 #include "passes/nest.h"
+#include "passes/permute_buffer.h"
+#include "passes/pooled_gradient.h"
+#include "passes/route_input_gradients.h"
 
 namespace cnnc {
 
 namespace {
-
-/// d[n, oy, ky, ox, kx, c] = select(place == ky * width + kx, gradient, 0), one pixel a (ky, kx).
-struct Routing {
-  BufferId scattered;
-  std::array<Var, 4> at;               // n, oy, ox, c
-  std::array<std::int64_t, 2> window;  // extents of ky and kx
-  Expr place, gradient;                // in terms of `at`
-};
-
-/// Whether `value` is the row-major place of (ky, kx) in its window.
-bool is_place(const Expr& value, const For& ky, const For& kx) {
-  const Expr plain = value.as<Cast>() ? value.as<Cast>()->x : value;
-  return same(plain, Expr(ky.var) * *extent(kx) + Expr(kx.var));
-}
-
-/// The values that the one kernel which computes `buffer` as a least or greatest of integers gives
-/// it; nothing where it may hold others.
-std::optional<IntegerRange> stored_range(const Program& program, BufferId buffer) {
-  std::optional<IntegerRange> result;
-  for (const Kernel& kernel : program.kernels) {
-    bool writes = false;
-    for (const BufferAccess& access : accesses(kernel.body))
-      writes |= access.write && program.storage(access.buffer) == program.storage(buffer);
-    if (!writes) continue;
-    if (result || kernel.body.size() != 1) return std::nullopt;
-    const Nest nest = nest_of(kernel.body.front());
-    if (nest.body.size() != 4) return std::nullopt;
-    const Nest inner = nest_of(nest.body[2]);
-    const auto* initial = nest.body[1].as<Store>();
-    const auto* store = nest.body[3].as<Store>();
-    const auto* least = inner.body.size() == 1 ? inner.body.front().as<Accumulate>() : nullptr;
-    if (!initial || !store || !least || least->op != Reduction::min ||
-        initial->buffer != least->buffer || !store->value.as<Load>() ||
-        store->value.as<Load>()->buffer != least->buffer)
-      return std::nullopt;
-    RangeContext context{&program, 1, {}};
-    for (const For& loop : inner.loops) {
-      if (!loop.begin.constant() || extent(loop).value_or(0) < 1) return std::nullopt;
-      context.variables[loop.var] = {*loop.begin.constant(),
-                                     *loop.begin.constant() + *extent(loop) - 1};
-    }
-    const auto first = range_of(initial->value, context), each = range_of(least->value, context);
-    if (!first || !each) return std::nullopt;
-    result = IntegerRange{std::min(first->low, each->low), each->high};
-  }
-  return result;
-}
-
-std::optional<Routing> routing_of(const Program& program, const Kernel& kernel) {
-  const For* groups = group_loop(kernel);
-  if (!groups || groups->body.size() != 1 || !groups->body.front().as<For>() ||
-      !is_sample_loop(*groups->body.front().as<For>(), groups->var))
-    return std::nullopt;
-  const Nest nest = nest_of(groups->body.front());
-  const auto* store = nest.body.size() == 1 ? nest.body.front().as<Store>() : nullptr;
-  if (!store || nest.loops.size() != 6 || store->index.size() != 6 ||
-      program.buffer(store->buffer).memory != Memory::arena ||
-      program.buffer(store->buffer).view_of)
-    return std::nullopt;
-  for (std::size_t i = 0; i < 6; ++i) {
-    const auto* var = store->index[i].as<Var>();
-    if (!var || *var != nest.loops[i].var) return std::nullopt;
-    if (i > 0 && (nest.loops[i].begin.constant() != 0 || !extent(nest.loops[i])))
-      return std::nullopt;
-  }
-  const For &ky = nest.loops[2], &kx = nest.loops[4];
-  const auto* choice = store->value.as<Select>();
-  const auto* zero = choice ? choice->b.as<Const>() : nullptr;
-  const auto* hit = choice ? choice->condition.as<Binary>() : nullptr;
-  if (!zero || !is_float(store->value.type()) || zero->real != 0 || !hit ||
-      hit->op != BinaryOp::equal || !hit->a.as<Load>() || !is_place(hit->b, ky, kx))
-    return std::nullopt;
-  for (const For* loop : {&ky, &kx})
-    if (depends_on(hit->a, loop->var) || depends_on(choice->a, loop->var)) return std::nullopt;
-  const std::array<std::int64_t, 2> window{*extent(ky), *extent(kx)};
-  const auto places = stored_range(program, hit->a.as<Load>()->buffer);
-  if (!places || places->low < 0 || places->high >= window[0] * window[1]) return std::nullopt;
-  return Routing{store->buffer,
-                 {nest.loops[0].var, nest.loops[1].var, nest.loops[3].var, nest.loops[5].var},
-                 window,
-                 hit->a,
-                 choice->a};
-}
 
 /// for samples { for axes { alloc sum; sum[] = 0; for y, x { sum[] += value }; store } }
 struct PixelSum {
@@ -122,12 +40,11 @@ class Router {
   explicit Router(const Program& program) : program_(program) {}
 
   Program run() {
-    std::vector<Routing> routings;
-    for (const Kernel& kernel : program_.kernels)
-      if (auto routing = routing_of(program_, kernel)) routings.push_back(std::move(*routing));
-    for (const Routing& routing : routings) {
+    for (const PooledGradient& routing : pooled_gradients(program_)) {
+      route_input_gradients(program_, routing);
       for (Kernel& kernel : program_.kernels) route(kernel, routing);
-      for (const auto& [buffer, order] : std::exchange(orders_, {})) permute(buffer, order);
+      for (const auto& [buffer, order] : std::exchange(orders_, {}))
+        permute_buffer(program_, buffer, order);
       drop_if_unread(routing.scattered);
     }
     return std::move(program_);
@@ -138,7 +55,7 @@ class Router {
   /// full vectors of channels is faster.
   static constexpr std::int64_t kShortestVector = 16;
 
-  void route(Kernel& kernel, const Routing& routing) {
+  void route(Kernel& kernel, const PooledGradient& routing) {
     const For* groups = group_loop(kernel);
     if (!groups) return;
     auto* body = &kernel.body.front().as<For>()->body;
@@ -175,19 +92,16 @@ class Router {
   }
 
   /// Whether `expr` is the scattered gradient's pixel (y, x), through a view [n, h, w, c].
-  bool is_pixel(const Expr& expr, const PixelSum& sum, const Routing& routing) const {
+  bool is_pixel(const Expr& expr, const PixelSum& sum, const PooledGradient& routing) const {
     const auto* l = expr.as<Load>();
-    if (!l || program_.storage(l->buffer) != routing.scattered || l->index.size() != 4)
-      return false;
-    const Dims& view = program_.buffer(l->buffer).type.dims;
-    const Dims& own = program_.buffer(routing.scattered).type.dims;
-    return view == Dims{own[0], own[1] * own[2], own[3] * own[4], own[5]} &&
-           *extent(sum.y) == view[1] && *extent(sum.x) == view[2] &&
+    if (!l || !is_image_of(program_, routing, l->buffer)) return false;
+    const Dims& image = program_.buffer(l->buffer).type.dims;
+    return *extent(sum.y) == image[1] && *extent(sum.x) == image[2] &&
            same(l->index[0], Expr(sum.samples->var)) && same(l->index[1], Expr(sum.y.var)) &&
            same(l->index[2], Expr(sum.x.var)) && l->index[3].as<Var>() != nullptr;
   }
 
-  void rewrite(PixelSum sum, const Routing& routing) {
+  void rewrite(PixelSum sum, const PooledGradient& routing) {
     const auto* product = sum.term.value.as<Binary>();
     Expr pixel = sum.term.value, other;
     if (product && product->op == BinaryOp::mul) {
@@ -247,74 +161,13 @@ class Router {
       if (!at) return false;
       order.push_back(*at);
     }
-    const Buffer& buffer = program_.buffer(sum.store.buffer);
-    if (!contiguous || buffer.memory != Memory::arena || buffer.view_of ||
-        order.size() != buffer.type.dims.size() || has_views(sum.store.buffer) ||
+    if (!contiguous || !may_be_permuted(program_, sum.store.buffer) ||
+        order.size() != program_.buffer(sum.store.buffer).type.dims.size() ||
         orders_.contains(sum.store.buffer))
       return false;
     sum.axes = axes;
     orders_[sum.store.buffer] = order;
     return true;
-  }
-
-  bool has_views(BufferId id) const {
-    return std::ranges::any_of(program_.buffers,
-                               [&](const Buffer& buffer) { return buffer.view_of == id; });
-  }
-
-  template <class T>
-  static std::vector<T> permuted(const std::vector<T>& values,
-                                 const std::vector<std::size_t>& order) {
-    std::vector<T> result;
-    for (const std::size_t i : order) result.push_back(values[i]);
-    return result;
-  }
-
-  static Expr permuted_loads(const Expr& expr, BufferId id, const std::vector<std::size_t>& order) {
-    return transform(expr, [&](const Expr& e) -> Expr {
-      const auto* l = e.as<Load>();
-      return l && l->buffer == id ? load(id, e.type(), permuted(l->index, order)) : Expr();
-    });
-  }
-
-  /// Lays buffer `id` out with its dimensions in `order`, everywhere.
-  void permute(BufferId id, const std::vector<std::size_t>& order) {
-    Buffer& buffer = program_.buffers[static_cast<std::size_t>(id)];
-    buffer.type.dims = permuted(buffer.type.dims, order);
-    const std::function<void(Block&)> stores = [&](Block& block) {
-      for (Stmt& stmt : block) {
-        if (auto* store = stmt.as<Store>(); store && store->buffer == id)
-          store->index = permuted(store->index, order);
-        if (auto* accumulate = stmt.as<Accumulate>(); accumulate && accumulate->buffer == id)
-          accumulate->index = permuted(accumulate->index, order);
-        if (auto* branch = stmt.as<If>()) {
-          stores(branch->then_body);
-          stores(branch->else_body);
-        }
-        auto* loop = stmt.as<For>();
-        if (!loop) continue;
-        stores(loop->body);
-        stmt = in_memory_order(stmt, id);
-      }
-    };
-    for (Kernel& kernel : program_.kernels) {
-      kernel.body =
-          map_exprs(kernel.body, [&](const Expr& e) { return permuted_loads(e, id, order); });
-      stores(kernel.body);
-    }
-  }
-
-  /// Loops around nothing but a store of a constant to `id`, in the order of its index.
-  static Stmt in_memory_order(const Stmt& stmt, BufferId id) {
-    const Nest nest = nest_of(stmt);
-    const auto* store = nest.body.size() == 1 ? nest.body.front().as<Store>() : nullptr;
-    if (!store || store->buffer != id || !store->value.as<Const>()) return stmt;
-    std::vector<For> loops;
-    for (const Expr& index : store->index)
-      for (const For& loop : nest.loops)
-        if (const auto* var = index.as<Var>(); var && *var == loop.var && extent(loop))
-          loops.push_back(loop);
-    return loops.size() == nest.loops.size() ? wrap(loops, nest.body).front() : stmt;
   }
 
   void drop_if_unread(BufferId scattered) {

@@ -16,6 +16,8 @@ namespace {
 /// The most copies of a statement that a short loop around a register tile may bring the total to:
 /// beyond, operands that neighbouring iterations share would be kept, and spill.
 constexpr std::int64_t kMaxCopies = 16;
+/// The same where vectors are added to memory, which keeps nothing.
+constexpr std::int64_t kMaxCopiesInMemory = 40;
 
 class Unroller {
  public:
@@ -30,7 +32,8 @@ class Unroller {
       const std::int64_t copies = run(loop->body);
       const auto trips = extent(*loop);
       if (loop->kind == LoopKind::serial && trips &&
-          (indexes_registers(*loop) || (is_short(*loop, copies * *trips)))) {
+          (indexes_registers(*loop) || is_short(*loop, copies * *trips) ||
+           adds_to_memory(*loop, copies * *trips))) {
         loop->kind = LoopKind::unroll;
         most = std::max(most, copies * *trips);
       } else {
@@ -61,6 +64,18 @@ class Unroller {
       if (const auto* inner = stmt.as<For>()) other |= inner->kind == LoopKind::serial;
     });
     return accumulates && !other;
+  }
+
+  /// A loop of a few iterations that only adds vectors to memory, which leaves their addresses
+  /// alike but for constants.
+  bool adds_to_memory(const For& loop, std::int64_t copies) const {
+    if (copies > kMaxCopiesInMemory || loop.body.size() != 1) return false;
+    const auto* inner = loop.body.front().as<For>();
+    if (!inner) return false;
+    if (inner->kind == LoopKind::unroll) return adds_to_memory(*inner, 0);
+    const auto* add = inner->body.size() == 1 ? inner->body.front().as<Accumulate>() : nullptr;
+    return inner->kind == LoopKind::vector && add &&
+           program_.buffer(add->buffer).memory != Memory::reg;
   }
 
   const Program& program_;

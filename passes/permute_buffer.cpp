@@ -1,0 +1,71 @@
+#include "passes/permute_buffer.h"
+
+#include <algorithm>
+
+#include "passes/nest.h"
+
+namespace cnnc {
+
+namespace {
+
+template <class T>
+std::vector<T> permuted(const std::vector<T>& values, const std::vector<std::size_t>& order) {
+  std::vector<T> result;
+  for (const std::size_t i : order) result.push_back(values[i]);
+  return result;
+}
+
+/// Loops around nothing but a store of a constant to `id`, in the order of its index.
+Stmt in_memory_order(const Stmt& stmt, BufferId id) {
+  const Nest nest = nest_of(stmt);
+  const auto* store = nest.body.size() == 1 ? nest.body.front().as<Store>() : nullptr;
+  if (!store || store->buffer != id || !store->value.as<Const>()) return stmt;
+  std::vector<For> loops;
+  for (const Expr& index : store->index)
+    for (const For& loop : nest.loops)
+      if (const auto* var = index.as<Var>(); var && *var == loop.var && extent(loop))
+        loops.push_back(loop);
+  return loops.size() == nest.loops.size() ? wrap(loops, nest.body).front() : stmt;
+}
+
+void permute_writes(Block& block, BufferId id, const std::vector<std::size_t>& order) {
+  for (Stmt& stmt : block) {
+    if (auto* store = stmt.as<Store>(); store && store->buffer == id)
+      store->index = permuted(store->index, order);
+    if (auto* accumulate = stmt.as<Accumulate>(); accumulate && accumulate->buffer == id)
+      accumulate->index = permuted(accumulate->index, order);
+    if (auto* branch = stmt.as<If>()) {
+      permute_writes(branch->then_body, id, order);
+      permute_writes(branch->else_body, id, order);
+    }
+    auto* loop = stmt.as<For>();
+    if (!loop) continue;
+    permute_writes(loop->body, id, order);
+    stmt = in_memory_order(stmt, id);
+  }
+}
+
+}  // namespace
+
+bool may_be_permuted(const Program& program, BufferId buffer) {
+  return program.buffer(buffer).memory == Memory::arena && !program.buffer(buffer).view_of &&
+         std::ranges::none_of(program.buffers,
+                              [&](const Buffer& other) { return other.view_of == buffer; });
+}
+
+void permute_buffer(Program& program, BufferId buffer, const std::vector<std::size_t>& order) {
+  auto& dims = program.buffers[static_cast<std::size_t>(buffer)].type.dims;
+  dims = permuted(dims, order);
+  for (Kernel& kernel : program.kernels) {
+    kernel.body = map_exprs(kernel.body, [&](const Expr& top) {
+      return transform(top, [&](const Expr& e) -> Expr {
+        const auto* l = e.as<Load>();
+        return l && l->buffer == buffer ? load(buffer, e.type(), permuted(l->index, order))
+                                        : Expr();
+      });
+    });
+    permute_writes(kernel.body, buffer, order);
+  }
+}
+
+}  // namespace cnnc
