@@ -80,6 +80,15 @@ struct Sample {
   std::vector<Range> ranges;  // one an operand, or empty for [-1, 1] everywhere
 };
 
+/// Operands at which the derivative jumps or is not finite, and the gradient that the op has there.
+struct Kink {
+  std::vector<TensorType> operands;  // concrete; f32 stands for both f32 and f64
+  Attributes attributes;
+  std::vector<std::vector<double>> values;  // of each operand, row-major
+  /// Of the sum of the first result, with respect to each operand.
+  std::vector<std::vector<double>> gradients;
+};
+
 using TypeRule = std::function<std::vector<TensorType>(const OpContext&)>;
 /// Gradients of a scalar with respect to each operand (nothing for operands without one), from
 /// those with respect to each result (nothing where a result does not matter).
@@ -103,6 +112,7 @@ struct OpDef {
   ReferenceRule reference;
   FlopRule flops;  // may be empty
   std::vector<Sample> samples;
+  std::vector<Kink> kinks;  // every op that has a gradient and a kink states it here
   /// On small whole numbers results have no rounding, in any order of summation.
   bool exact_on_integers = false;
   /// For elementwise ops: result = scalar(operands), with numpy's broadcasting. `gradient`,

@@ -1,5 +1,6 @@
 // Elementwise ops of two operands.
 #include <cmath>
+#include <limits>
 
 #include "ir/ops/elementwise.h"
 #include "ir/ops/rules.h"
@@ -10,6 +11,9 @@ namespace {
 
 using Arguments = std::span<const Expr>;
 using Numbers = std::span<const double>;
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 ScalarRule apply(BinaryOp op) {
   return [op](Arguments x) { return binary(op, x[0], x[1]); };
@@ -45,14 +49,16 @@ OpDef logical(BinaryOp op, std::string description, ScalarReference reference) {
   return def;
 }
 
-OpDef arithmetic(BinaryOp op, std::string description, ScalarReference reference) {
+OpDef arithmetic(BinaryOp op, std::string description, ScalarReference reference,
+                 std::vector<Kink> kinks = {}) {
   OpDef def = elementwise_op({.name = std::string(op_name(op)),
                               .description = std::move(description),
                               .operands = 2,
                               .scalar = apply(op),
                               .reference = std::move(reference),
                               .check = one_number_type,
-                              .exact_on_integers = true});
+                              .exact_on_integers = true,
+                              .kinks = std::move(kinks)});
   def.samples.push_back({"whole_numbers",
                          {{ScalarType::i64, {kBatch, 3}}, {ScalarType::i64, {}}},
                          {},
@@ -60,12 +66,29 @@ OpDef arithmetic(BinaryOp op, std::string description, ScalarReference reference
   return def;
 }
 
+/// The gradient goes to the operand that is returned: a NaN, of two the first; of equal ones the
+/// second.
+std::vector<Kink> equal_operands() {
+  return kinks_at({{{2, 2}, {0, 1}},
+                   {{0, 0}, {0, 1}},
+                   {{0, -0.0}, {0, 1}},
+                   {{-0.0, 0}, {0, 1}},
+                   {{kInfinity, kInfinity}, {0, 1}},
+                   {{kNaN, 1}, {1, 0}},
+                   {{1, kNaN}, {0, 1}},
+                   {{kNaN, kNaN}, {1, 0}}});
+}
+
 OpDef quotient() {
-  OpDef def = elementwise_op({.name = "div",
-                              .description = "a / b, of real numbers",
-                              .operands = 2,
-                              .scalar = apply(BinaryOp::div),
-                              .reference = [](Numbers x) { return x[0] / x[1]; }});
+  OpDef def =
+      elementwise_op({.name = "div",
+                      .description = "a / b, of real numbers; by 0, the derivatives are infinite",
+                      .operands = 2,
+                      .scalar = apply(BinaryOp::div),
+                      .reference = [](Numbers x) { return x[0] / x[1]; },
+                      .kinks = kinks_at({{{1, 0}, {kInfinity, -kInfinity}},
+                                         {{1, -0.0}, {-kInfinity, -kInfinity}},
+                                         {{0, 0}, {kInfinity, kNaN}}})});
   for (Sample& sample : def.samples) sample.ranges[1] = {0.5, 2};
   return def;
 }
@@ -78,10 +101,16 @@ std::vector<OpDef> binary_ops() {
       arithmetic(BinaryOp::sub, "a - b", [](Numbers x) { return x[0] - x[1]; }),
       arithmetic(BinaryOp::mul, "a * b", [](Numbers x) { return x[0] * x[1]; }),
       quotient(),
-      arithmetic(BinaryOp::max, "the greater; NaN where either is",
-                 [](Numbers x) { return x[0] > x[1] || std::isnan(x[0]) ? x[0] : x[1]; }),
-      arithmetic(BinaryOp::min, "the lesser; NaN where either is",
-                 [](Numbers x) { return x[0] < x[1] || std::isnan(x[0]) ? x[0] : x[1]; }),
+      arithmetic(
+          BinaryOp::max,
+          "the greater; NaN where either is; of equal ones the gradient goes to the second",
+          [](Numbers x) { return x[0] > x[1] || std::isnan(x[0]) ? x[0] : x[1]; },
+          equal_operands()),
+      arithmetic(
+          BinaryOp::min,
+          "the lesser; NaN where either is; of equal ones the gradient goes to the second",
+          [](Numbers x) { return x[0] < x[1] || std::isnan(x[0]) ? x[0] : x[1]; },
+          equal_operands()),
       comparison(BinaryOp::less, "a < b", [](Numbers x) { return x[0] < x[1] ? 1.0 : 0.0; }),
       comparison(BinaryOp::less_equal, "a <= b",
                  [](Numbers x) { return x[0] <= x[1] ? 1.0 : 0.0; }),

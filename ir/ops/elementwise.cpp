@@ -170,6 +170,20 @@ GradientRule elementwise_gradient(ScalarRule scalar) {
 
 }  // namespace
 
+std::vector<Kink> kinks_at(const std::vector<KinkPoint>& points) {
+  const std::size_t operands = points.at(0).operands.size();
+  const TensorType type{ScalarType::f32, {static_cast<std::int64_t>(points.size())}};
+  Kink kink{std::vector<TensorType>(operands, type), {}, {}, {}};
+  kink.values.resize(operands);
+  kink.gradients.resize(operands);
+  for (const KinkPoint& point : points)
+    for (std::size_t i = 0; i < operands; ++i) {
+      kink.values[i].push_back(point.operands.at(i));
+      kink.gradients[i].push_back(point.derivatives.at(i));
+    }
+  return {std::move(kink)};
+}
+
 OpDef elementwise_op(ElementwiseRules rules) {
   OpDef op;
   op.name = rules.name;
@@ -194,6 +208,7 @@ OpDef elementwise_op(ElementwiseRules rules) {
   }
   op.samples = elementwise_samples(rules.operands, rules.range);
   op.exact_on_integers = rules.exact_on_integers;
+  op.kinks = std::move(rules.kinks);
   op.scalar = std::move(rules.scalar);
   return op;
 }

@@ -29,7 +29,14 @@ struct ElementwiseRules {
   Range range = {};
   bool exact_on_integers = false;
   bool differentiable = true;
+  std::vector<Kink> kinks = {};
 };
+
+/// A number for each operand, and the derivative with respect to each.
+struct KinkPoint {
+  std::vector<double> operands, derivatives;
+};
+std::vector<Kink> kinks_at(const std::vector<KinkPoint>& points);
 
 /// The op with type rule, gradient, compute, reference and samples derived.
 OpDef elementwise_op(ElementwiseRules rules);

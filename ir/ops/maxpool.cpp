@@ -100,6 +100,26 @@ std::vector<Tensor> reference(std::span<const Tensor> operands, std::span<const 
   return {to_tensor(results[0], value), to_tensor(results[1], place)};
 }
 
+/// Rows of windows: equal ones, zeros of either sign, one that is greatest twice, NaN; and windows
+/// that overlap and are padded, all equal.
+std::vector<Kink> ties() {
+  constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+  constexpr double kLeast = -std::numeric_limits<double>::infinity();
+  const auto image = [](std::int64_t height, std::int64_t width) {
+    return std::vector<TensorType>{{ScalarType::f32, {1, height, width, 1}}};
+  };
+  return {{image(2, 12),
+           {{"size", Dims{2, 2}}, {"stride", Dims{2, 2}}, {"pad", Dims{0, 0, 0, 0}}},
+           {{1, 1, -0.0, 0, 1, 3, kNaN, 1,    1,    3, kLeast, kLeast,  //
+             1, 1, 0,    0, 3, 2, 2,    kNaN, kNaN, 3, kLeast, kLeast}},
+           {{1, 0, 1, 0, 0, 1, 1, 0, 0, 0, 1, 0,  //
+             0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0}}},
+          {image(2, 2),
+           {{"size", Dims{2, 2}}, {"stride", Dims{1, 1}}, {"pad", Dims{1, 0, 1, 0}}},
+           {{5, 5, 5, 5}},
+           {{4, 0, 0, 0}}}};
+}
+
 }  // namespace
 
 OpDef maxpool_op() {
@@ -117,6 +137,7 @@ OpDef maxpool_op() {
   op.compute = compute;
   op.reference = reference;
   op.samples = pooling_samples();
+  op.kinks = ties();
   op.exact_on_integers = true;
   return op;
 }

@@ -1,5 +1,6 @@
 // Elementwise ops of one operand.
 #include <cmath>
+#include <limits>
 
 #include "ir/ops/elementwise.h"
 #include "ir/ops/rules.h"
@@ -10,6 +11,9 @@ namespace {
 
 using Arguments = std::span<const Expr>;
 using Numbers = std::span<const double>;
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 ScalarRule apply(UnaryOp op) {
   return [op](Arguments x) { return unary(op, x[0]); };
@@ -61,22 +65,25 @@ std::vector<OpDef> unary_ops() {
        .scalar = apply(UnaryOp::abs),
        .reference = [](Numbers x) { return std::abs(x[0]); },
        .check = one_number_type,
-       .exact_on_integers = true});
+       .exact_on_integers = true,
+       .kinks = kinks_at({{{0}, {0}}, {{-0.0}, {0}}})});
   add({.name = "exp",
        .description = "e to the power x",
        .scalar = apply(UnaryOp::exp),
        .reference = [](Numbers x) { return std::exp(x[0]); },
        .range = {-5, 5}});
   add({.name = "log",
-       .description = "natural logarithm",
+       .description = "natural logarithm; the derivative at 0 is infinite, with the zero's sign",
        .scalar = apply(UnaryOp::log),
        .reference = [](Numbers x) { return std::log(x[0]); },
-       .range = {0.1, 9}});
+       .range = {0.1, 9},
+       .kinks = kinks_at({{{0}, {kInfinity}}, {{-0.0}, {-kInfinity}}})});
   add({.name = "sqrt",
-       .description = "square root",
+       .description = "square root; the derivative at 0 is infinite, with the zero's sign",
        .scalar = apply(UnaryOp::sqrt),
        .reference = [](Numbers x) { return std::sqrt(x[0]); },
-       .range = {0.1, 9}});
+       .range = {0.1, 9},
+       .kinks = kinks_at({{{0}, {kInfinity}}, {{-0.0}, {-kInfinity}}})});
   add({.name = "tanh",
        .description = "hyperbolic tangent",
        .scalar = apply(UnaryOp::tanh),
@@ -93,14 +100,16 @@ std::vector<OpDef> unary_ops() {
        .description = "x where positive, otherwise 0; the derivative at 0 is 0",
        .scalar = relu,
        .reference = [](Numbers x) { return std::isnan(x[0]) || x[0] > 0 ? x[0] : 0.0; },
-       .exact_on_integers = true});
+       .exact_on_integers = true,
+       .kinks = kinks_at({{{0}, {0}}, {{-0.0}, {0}}, {{kNaN}, {1}}})});
   add({.name = "relu6",
-       .description = "relu, 6 at the most",
+       .description = "relu, 6 at the most; the derivative at 0 and at 6 is 0",
        .scalar = relu6,
        .reference =
            [](Numbers x) { return std::isnan(x[0]) ? x[0] : std::fmin(std::fmax(x[0], 0), 6); },
        .range = {-3, 9},
-       .exact_on_integers = true});
+       .exact_on_integers = true,
+       .kinks = kinks_at({{{0}, {0}}, {{-0.0}, {0}}, {{6}, {0}}, {{kNaN}, {1}}})});
   add({.name = "sigmoid",
        .description = "1 / (1 + exp(-x))",
        .scalar = sigmoid,
