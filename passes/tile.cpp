@@ -145,15 +145,20 @@ class Tiler {
     return choose_tile(axes, loads, operations(nest.inner.value), lanes_of(nest), target_);
   }
 
-  /// Instructions of one accumulation: a product joins its sum in one.
+  /// Instructions of one accumulation: a product joins its sum in one. Those of an index are not
+  /// among them: a tile computes it once.
   static std::int64_t operations(const Expr& value) {
+    const Expr plain = transform(value, [](const Expr& e) -> Expr {
+      const auto* l = e.as<Load>();
+      return l && !l->index.empty() ? load(l->buffer, e.type(), {}) : Expr();
+    });
     std::int64_t count = 1;
-    walk(value, [&](const Expr& e) {
+    walk(plain, [&](const Expr& e) {
       const auto* binary = e.as<Binary>();
       if (e.as<Select>() || e.as<Unary>() || e.as<Cast>()) ++count;
       if (binary && (is_float(e.type()) || is_comparison(binary->op))) ++count;
     });
-    const auto* product = value.as<Binary>();
+    const auto* product = plain.as<Binary>();
     return product && product->op == BinaryOp::mul ? count - 1 : count;
   }
 
