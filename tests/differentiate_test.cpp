@@ -152,7 +152,8 @@ TEST(differentiate, ops_from_outside_get_their_gradient_from_their_expression) {
   Inputs inputs;
   inputs.emplace("w", random_tensor({ScalarType::f64, {5}}, random));
   const Value w = builder.input("w", "parameter", {ScalarType::f64, {5}});
-  expect_central_differences(training(builder, sum_of(builder, builder.op("gelu", {w}))), inputs);
+  const Value loss = sum_of(builder, builder.op("gelu", {w}));
+  expect_central_differences(training(std::move(builder), loss), inputs);
 }
 
 TEST(differentiate, graphs_without_optimizer_stay_as_they_are) {
