@@ -79,8 +79,13 @@ TEST(CheckedBounds, let_pass_what_is_in_bounds_also_by_a_mask) {
       "for i in 3 .. count[] {\ny[i * 9, 0] = 1.0\n}",
       "if count[] < 3 {\ny[count[] * 9, 0] = 1.0\n}",
       "vector for v in 0 .. 8 {\nif v < count[] + 4 {\ny[0, v] = x[0, v]\n}\n}",
-      "vector for v in 0 .. 6 {\nif v < count[] {\ny[v, 0] = x[v, at[v]]\n} else {\na[v - 3, 0] = "
-      "x[v - 3, 0]\n}\n}",
+      R"(vector for v in 0 .. 6 {
+         if v < count[] {
+         y[v, 0] = x[v, at[v]]
+         } else {
+         a[v - 3, 0] = x[v - 3, 0]
+         }
+         })",
   };
   for (const char* body : bodies) EXPECT_EQ(checked(body), "") << body;
 }
