@@ -3,11 +3,13 @@
 //   b : f32[100] arena    (kernels 1 to 2)    ->    b : f32[100] arena offset 448
 //   c : f32[100] arena    (kernels 2 to 3)          c : f32[100] arena offset 0
 // Largest buffers first, each at the lowest place where it meets no other one that is alive with
-// it.
+// it; where that leaves gaps, other orders are tried.
 #include "passes/plan_memory.h"
 
 #include <algorithm>
 #include <map>
+#include <numeric>
+#include <set>
 
 #include "passes/nest.h"
 
@@ -80,26 +82,64 @@ class ThreadLives {
   std::size_t position_ = 0;
 };
 
-void place(Program& program, std::vector<LiveRange> lives) {
-  std::stable_sort(lives.begin(), lives.end(),
-                   [](const LiveRange& a, const LiveRange& b) { return a.bytes > b.bytes; });
-  std::vector<LiveRange> placed;
-  const auto offset_of = [&](const LiveRange& life) -> std::int64_t& {
-    return program.buffers[static_cast<std::size_t>(life.buffer)].offset;
-  };
-  for (const LiveRange& life : lives) {
+/// Offsets, one a range, and where the last of them ends.
+struct Placement {
+  std::vector<std::int64_t> offsets;
+  std::int64_t bytes = 0;
+};
+
+/// Each range in `order` at the lowest place where it meets no earlier one.
+Placement place(const std::vector<LiveRange>& lives, const std::vector<std::size_t>& order) {
+  Placement result{std::vector<std::int64_t>(lives.size()), 0};
+  std::vector<std::size_t> placed;
+  for (const std::size_t i : order) {
     std::vector<std::pair<std::int64_t, std::int64_t>> taken;
-    for (const LiveRange& other : placed)
-      if (life.meets(other)) taken.emplace_back(offset_of(other), offset_of(other) + other.bytes);
+    for (const std::size_t other : placed)
+      if (lives[i].meets(lives[other]))
+        taken.emplace_back(result.offsets[other], result.offsets[other] + lives[other].bytes);
     std::sort(taken.begin(), taken.end());
     std::int64_t offset = 0;
     for (const auto& [begin, end] : taken) {
-      if (begin - offset >= life.bytes) break;
+      if (begin - offset >= lives[i].bytes) break;
       offset = std::max(offset, end);
     }
-    offset_of(life) = offset;
-    placed.push_back(life);
+    result.offsets[i] = offset;
+    result.bytes = std::max(result.bytes, offset + lives[i].bytes);
+    placed.push_back(i);
   }
+  return result;
+}
+
+/// Pairs of ranges to compare, at most: more than a second of search would not pay.
+constexpr std::size_t kMostComparisons = 10'000'000;
+
+/// Tries the largest first; then, while that is more than the ranges need, those that ended up on
+/// top ahead of all others.
+Placement best_placement(const std::vector<LiveRange>& lives) {
+  std::vector<std::size_t> order(lives.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return lives[a].bytes > lives[b].bytes; });
+  const std::int64_t least = most_bytes_alive(lives);
+  Placement best = place(lives, order), current = best;
+  std::set<std::vector<std::size_t>> tried{order};
+  const std::size_t trials = kMostComparisons / (lives.size() * lives.size() + 1);
+  for (std::size_t trial = 0; trial < std::min<std::size_t>(trials, 100); ++trial) {
+    if (best.bytes == least) break;
+    std::stable_partition(order.begin(), order.end(), [&](std::size_t i) {
+      return current.offsets[i] + lives[i].bytes == current.bytes;
+    });
+    if (!tried.insert(order).second) break;
+    current = place(lives, order);
+    if (current.bytes < best.bytes) best = current;
+  }
+  return best;
+}
+
+void assign(Program& program, const std::vector<LiveRange>& lives) {
+  const Placement placement = best_placement(lives);
+  for (std::size_t i = 0; i < lives.size(); ++i)
+    program.buffers[static_cast<std::size_t>(lives[i].buffer)].offset = placement.offsets[i];
 }
 
 }  // namespace
@@ -132,10 +172,21 @@ std::vector<LiveRange> scratch_live_ranges(const Program& program, const Kernel&
   return result;
 }
 
+std::int64_t most_bytes_alive(const std::vector<LiveRange>& ranges) {
+  std::int64_t most = 0;
+  for (const LiveRange& range : ranges) {  // the most are alive where one begins
+    std::int64_t alive = 0;
+    for (const LiveRange& other : ranges)
+      if (other.first <= range.first && range.first <= other.last) alive += other.bytes;
+    most = std::max(most, alive);
+  }
+  return most;
+}
+
 Program plan_memory(const Program& program, const Target&) {
   Program result = program;
-  place(result, arena_live_ranges(program));
-  for (const Kernel& kernel : program.kernels) place(result, scratch_live_ranges(program, kernel));
+  assign(result, arena_live_ranges(program));
+  for (const Kernel& kernel : program.kernels) assign(result, scratch_live_ranges(program, kernel));
   return result;
 }
 
@@ -146,13 +197,10 @@ MemoryPlan memory_plan(const Program& program) {
     auto& total = buffer.memory == Memory::arena ? plan.arena_bytes : plan.scratch_bytes;
     total = std::max(total, buffer.offset + bytes_of(buffer));
   }
-  const auto lives = arena_live_ranges(program);
-  for (std::size_t k = 0; k < program.kernels.size(); ++k) {
-    std::int64_t live = 0;
-    for (const LiveRange& life : lives)
-      if (life.first <= k && k <= life.last) live += life.bytes;
-    plan.arena_lower_bound = std::max(plan.arena_lower_bound, live);
-  }
+  plan.arena_lower_bound = most_bytes_alive(arena_live_ranges(program));
+  for (const Kernel& kernel : program.kernels)
+    plan.scratch_lower_bound =
+        std::max(plan.scratch_lower_bound, most_bytes_alive(scratch_live_ranges(program, kernel)));
   return plan;
 }
 

@@ -9,9 +9,9 @@
 namespace cnnc {
 
 struct MemoryPlan {
-  std::int64_t arena_bytes = 0;
-  std::int64_t scratch_bytes = 0;      // a worker
-  std::int64_t arena_lower_bound = 0;  // largest sum of live bytes at any kernel
+  std::int64_t arena_bytes = 0, scratch_bytes = 0;  // scratch: one worker's
+  /// What no plan can do without: the largest sum of bytes that are alive at once.
+  std::int64_t arena_lower_bound = 0, scratch_lower_bound = 0;
 };
 
 /// Gives every arena and thread buffer an offset, such that buffers that are alive at the same time
@@ -36,5 +36,8 @@ struct LiveRange {
 
 std::vector<LiveRange> arena_live_ranges(const Program& program);
 std::vector<LiveRange> scratch_live_ranges(const Program& program, const Kernel& kernel);
+
+/// The largest sum of bytes of `ranges` that are alive at once.
+std::int64_t most_bytes_alive(const std::vector<LiveRange>& ranges);
 
 }  // namespace cnnc

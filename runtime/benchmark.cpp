@@ -52,6 +52,7 @@ void describe(ProgramFigures& figures, const Program& program, int threads) {
   figures.arena_bytes = plan.arena_bytes;
   figures.arena_lower_bound = plan.arena_lower_bound;
   figures.scratch_bytes = plan.scratch_bytes * threads;
+  figures.scratch_lower_bound = plan.scratch_lower_bound * threads;
 }
 
 /// Adds the cost model's view of a program.

@@ -42,7 +42,8 @@ struct ProgramFigures {
   double predicted_images_per_second = 0;
   double predicted_share_of_peak = 0;
   std::int64_t kernels = 0;
-  std::int64_t arena_bytes = 0, arena_lower_bound = 0, scratch_bytes = 0;  // scratch: all workers'
+  std::int64_t arena_bytes = 0, arena_lower_bound = 0;
+  std::int64_t scratch_bytes = 0, scratch_lower_bound = 0;  // all workers'
   double compile_seconds = 0;  // from the model to the callable program
   std::vector<KernelProfile> profile;
 };

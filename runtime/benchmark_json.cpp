@@ -44,6 +44,7 @@ Json program_json(const ProgramFigures& figures, double flops) {
   json["arena_bytes"] = figures.arena_bytes;
   json["arena_lower_bound_bytes"] = figures.arena_lower_bound;
   json["scratch_bytes"] = figures.scratch_bytes;
+  json["scratch_lower_bound_bytes"] = figures.scratch_lower_bound;
   if (measured) json["compile_milliseconds"] = 1e3 * figures.compile_seconds;
   json["profile"] = Json::array();
   for (const auto& kernel : figures.profile) json["profile"].push_back(kernel_json(kernel));

@@ -57,6 +57,7 @@ std::vector<std::string> measured_row(const std::string& mode, const std::string
           megabytes(f.arena_bytes),
           megabytes(f.arena_lower_bound),
           megabytes(f.scratch_bytes),
+          megabytes(f.scratch_lower_bound),
           fmt::format("{:.0f}", 1e3 * f.compile_seconds)};
 }
 
@@ -76,7 +77,8 @@ void add_predicted(TextTable& table, const std::string& mode, const ModeFigures&
                           fmt::format("{:.1f}", images * figures.flops_per_image / 1e9),
                           fmt::format("{:.3f}", f.predicted_share_of_peak),
                           std::to_string(f.kernels), megabytes(f.arena_bytes),
-                          megabytes(f.arena_lower_bound), megabytes(f.scratch_bytes)});
+                          megabytes(f.arena_lower_bound), megabytes(f.scratch_bytes),
+                          megabytes(f.scratch_lower_bound)});
   };
   add(mode, "fused", figures.fused);
   add("", "unfused", figures.unfused);
@@ -113,7 +115,7 @@ std::string benchmark_text(const BenchmarkResult& result) {
                                  machine_text(result));
   TextTable table{
       .rows = {{"", "", "images/s", "spread", "us/image", "GFLOP/s", "of peak", "predicted",
-                "kernels", "arena MB", "at least", "scratch MB", "compile ms"}},
+                "kernels", "arena MB", "at least", "scratch MB", "at least", "compile ms"}},
       .left = 2};
   if (result.training) add_measured(table, "training", *result.training);
   add_measured(table, "inference", result.inference);
@@ -149,7 +151,7 @@ std::string explanation_text(const BenchmarkResult& result) {
       result.peak.median / 1e9, result.bandwidth.median / 1e9,
       result.cached_bandwidth.median / 1e9);
   TextTable table{.rows = {{"", "", "images/s", "us/image", "GFLOP/s", "of peak", "kernels",
-                            "arena MB", "at least", "scratch MB"}},
+                            "arena MB", "at least", "scratch MB", "at least"}},
                   .left = 2};
   if (result.training) add_predicted(table, "training", *result.training);
   add_predicted(table, "inference", result.inference);

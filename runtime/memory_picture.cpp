@@ -65,17 +65,6 @@ struct Map {
   std::string axis;                // what a position is
 };
 
-std::int64_t most_alive(const Map& map) {
-  std::int64_t most = 0;
-  for (std::size_t i = 0; i < map.length; ++i) {
-    std::int64_t alive = 0;
-    for (const LiveRange& range : map.ranges)
-      if (range.first <= i && i <= range.last) alive += range.bytes;
-    most = std::max(most, alive);
-  }
-  return most;
-}
-
 class Drawing {
  public:
   explicit Drawing(const Program& program) : program_(program) {}
@@ -255,7 +244,7 @@ Map scratch_map(const Program& program) {
     most = bytes;
     map.title = fmt::format("a worker's scratch in {}: {}, at least {} alive at once", kernel.name,
                             size_text(static_cast<double>(bytes)),
-                            size_text(static_cast<double>(most_alive(map))));
+                            size_text(static_cast<double>(most_bytes_alive(map.ranges))));
     best = std::move(map);
   }
   return best;

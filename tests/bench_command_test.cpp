@@ -42,11 +42,13 @@ void expect_mode(const Json& mode, bool measured) {
   for (const char* name : {"fused", "unfused"}) {
     const Json& program = mode[name];
     expect_numbers(program, {"predicted_images_per_second", "predicted_share_of_peak", "kernels",
-                             "arena_bytes", "arena_lower_bound_bytes", "scratch_bytes"});
+                             "arena_bytes", "arena_lower_bound_bytes", "scratch_bytes",
+                             "scratch_lower_bound_bytes"});
     if (measured)
       expect_numbers(program, {"images_per_second", "microseconds_per_image", "gflops",
                                "share_of_peak", "compile_milliseconds"});
     EXPECT_GE(program["arena_bytes"], program["arena_lower_bound_bytes"]);
+    EXPECT_GE(program["scratch_bytes"], program["scratch_lower_bound_bytes"]);
     expect_kernels(program, measured);
   }
   EXPECT_LT(mode["fused"]["kernels"], mode["unfused"]["kernels"]);
