@@ -22,6 +22,19 @@ unsigned lanes_of(const llvm::Value* value) {
 
 bool is_vector(const llvm::Value* value) { return value->getType()->isVectorTy(); }
 
+/// The lanes of a vector of integers that is known now.
+std::optional<std::vector<std::int64_t>> constant_lanes(const llvm::Value* value) {
+  const auto* constant = llvm::dyn_cast<llvm::Constant>(value);
+  if (!constant || !is_vector(value)) return std::nullopt;
+  std::vector<std::int64_t> lanes;
+  for (unsigned i = 0; i < lanes_of(value); ++i) {
+    const auto* lane = llvm::dyn_cast_or_null<llvm::ConstantInt>(constant->getAggregateElement(i));
+    if (!lane) return std::nullopt;
+    lanes.push_back(lane->getSExtValue());
+  }
+  return lanes;
+}
+
 /// A bool is one bit in registers and one byte in memory.
 llvm::Type* memory_type(ScalarType type, llvm::LLVMContext& context) {
   return type == ScalarType::boolean ? llvm::Type::getInt8Ty(context) : llvm_type(type, context);
@@ -98,12 +111,22 @@ llvm::Value* ExpressionEmitter::emit(const Expr& expr, const Scope& scope) {
             if (is_vector(condition)) {
               match(condition, a);
               match(condition, b);
+              if (const auto lanes = constant_lanes(condition)) return choose(*lanes, a, b);
             }
             return build_.CreateSelect(condition, a, b);
           },
           [&](const Cast& c) -> llvm::Value* { return emit_cast(c, type, scope); },
       },
       expr.node().value);
+}
+
+/// Lanes of a where `from_a` is not 0, else of b.
+llvm::Value* ExpressionEmitter::choose(const std::vector<std::int64_t>& from_a, llvm::Value* a,
+                                       llvm::Value* b) {
+  std::vector<int> mask;
+  for (std::size_t i = 0; i < from_a.size(); ++i)
+    mask.push_back(static_cast<int>(from_a[i] != 0 ? i : i + from_a.size()));
+  return build_.CreateShuffleVector(a, b, mask);
 }
 
 llvm::Value* ExpressionEmitter::emit_unary(const Unary& unary, ScalarType type,
@@ -261,12 +284,33 @@ llvm::Value* ExpressionEmitter::pointer(BufferId buffer, llvm::Value* offset) {
       offset);
 }
 
+/// Elements of one row of a register buffer, in the order of `offsets` from the buffer's start.
+llvm::Value* ExpressionEmitter::permuted_row(BufferId buffer,
+                                             const std::vector<std::int64_t>& offsets) {
+  const TensorType& type = program_.buffer(buffer).type;
+  const std::int64_t width = type.dims.back(), begin = offsets.front() / width * width;
+  std::vector<int> mask;
+  for (const std::int64_t offset : offsets) {
+    CNNC_CHECK(begin <= offset && offset < begin + width, "{}: lanes from several rows",
+               program_.buffer(buffer).name);
+    mask.push_back(static_cast<int>(offset - begin));
+  }
+  auto* row = llvm::FixedVectorType::get(memory_type(type.scalar, build_.getContext()),
+                                         static_cast<unsigned>(width));
+  auto* first = build_.getInt64(static_cast<std::uint64_t>(begin));
+  return build_.CreateShuffleVector(
+      build_.CreateAlignedLoad(row, pointer(buffer, first), llvm::Align(size_of(type.scalar))),
+      mask);
+}
+
 llvm::Value* ExpressionEmitter::load(BufferId buffer, const std::vector<Expr>& index,
                                      const Scope& scope) {
   const ScalarType type = program_.buffer(buffer).type.scalar;
   llvm::Type* const memory = memory_type(type, build_.getContext());
   const llvm::Align align(size_of(type));
   const Access at = access(buffer, index, scope);
+  if (!at.stride && program_.buffer(buffer).memory == Memory::reg)
+    if (const auto lanes = constant_lanes(at.offset)) return permuted_row(buffer, *lanes);
   llvm::Value* result = nullptr;
   if (at.stride == 0) {
     result = build_.CreateAlignedLoad(memory, pointer(buffer, at.offset), align);

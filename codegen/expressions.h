@@ -48,6 +48,8 @@ class ExpressionEmitter {
   Access access(BufferId buffer, const std::vector<Expr>& index, const Scope& scope);
   llvm::Value* lane_offsets(const Access& access, const Scope& scope);
   llvm::Value* pointer(BufferId buffer, llvm::Value* offset);
+  llvm::Value* permuted_row(BufferId buffer, const std::vector<std::int64_t>& offsets);
+  llvm::Value* choose(const std::vector<std::int64_t>& from_a, llvm::Value* a, llvm::Value* b);
   llvm::Value* emit_unary(const Unary& unary, ScalarType type, const Scope& scope);
   llvm::Value* arithmetic(BinaryOp op, ScalarType type, llvm::Value* a, llvm::Value* b);
   llvm::Value* emit_cast(const Cast& cast, ScalarType type, const Scope& scope);

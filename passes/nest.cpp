@@ -73,6 +73,15 @@ bool touches_written_elements_only(const Program& program, const Block& block) {
   return true;
 }
 
+bool separates(const Store& store, const For& axis, std::span<const For> axes) {
+  return std::ranges::any_of(store.index, [&](const Expr& index) {
+    return stride_in(index, axis.var).value_or(0) != 0 &&
+           std::ranges::none_of(axes, [&](const For& other) {
+             return other.var != axis.var && depends_on(index, other.var);
+           });
+  });
+}
+
 bool runs_over_groups(const For& loop) {
   if (!extent(loop)) return false;
   bool found = false;

@@ -35,6 +35,10 @@ std::vector<BufferAccess> accesses(const Block& block);
 /// loops around it sees what another one wrote, and updating in place is safe.
 bool touches_written_elements_only(const Program& program, const Block& block);
 
+/// Whether some index of `store` depends on `axis` alone among all axes, and by a constant stride:
+/// then no two of its values store to one element.
+bool separates(const Store& store, const For& axis, std::span<const For> axes);
+
 /// Elements of memory between neighbours along `var`, where constant.
 std::optional<std::int64_t> memory_stride(const Program& program, BufferId buffer,
                                           const std::vector<Expr>& index, const Var& var);

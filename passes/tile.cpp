@@ -29,17 +29,6 @@ struct ReductionNest {
   Store store;
 };
 
-/// Whether some index of `store` depends on `axis` alone among all axes, and by a constant stride:
-/// then no two of its values store to one element.
-bool separates(const Store& store, const For& axis, std::span<const For> axes) {
-  return std::ranges::any_of(store.index, [&](const Expr& index) {
-    return stride_in(index, axis.var).value_or(0) != 0 &&
-           std::ranges::none_of(axes, [&](const For& other) {
-             return other.var != axis.var && depends_on(index, other.var);
-           });
-  });
-}
-
 /// Whether the nest reads what it stores at the stored element only: a tile stores several at once.
 bool reads_no_neighbour(const Program& program, const Nest& nest, const Store& store) {
   return std::ranges::all_of(accesses(nest.body), [&](const BufferAccess& access) {

@@ -4,12 +4,20 @@
 //   for i.t in 0 .. 6 { vector i in 0 .. 16 { y[i.t*16 + i] = x[i.t*16 + i] + 1 } }
 //   vector i in 0 .. 4 { y[96 + i] = x[96 + i] + 1 }
 // A loop qualifies when it stores contiguously, along its variable, and carries nothing from one
-// iteration to the next.
+// iteration to the next. A nest that reads along one loop and stores along another goes by square
+// blocks (transpose_blocks.h):
+//   for k { for n { to[k, n] = from[n, k] } }
+//     ->
+//   for k.t { for n.t { alloc block
+//     for row { vector lane { block[row, lane] = from[n.t*16 + row, k.t*16 + lane] } }
+//     (rows and lanes of block change places, in four steps)
+//     for row { vector lane { to[k.t*16 + row, n.t*16 + lane] = block[row, lane] } } } }
 #include "passes/vectorize.h"
 
 #include <algorithm>
 
 #include "passes/nest.h"
+#include "passes/transpose_blocks.h"
 
 namespace cnnc {
 
@@ -17,14 +25,16 @@ namespace {
 
 class Vectorizer {
  public:
-  Vectorizer(const Program& program, const Target& target) : program_(program), target_(target) {}
+  Vectorizer(Program& program, const Target& target) : program_(program), target_(target) {}
 
-  Block run(const Block& block) const {
+  Block run(const Block& block) {
     Block result;
     for (const Stmt& stmt : block) {
       const auto* loop = stmt.as<For>();
       if (!loop) {
         result.push_back(stmt);
+      } else if (const auto blocks = transpose_blocks(program_, *loop, target_)) {
+        result.insert(result.end(), blocks->begin(), blocks->end());
       } else if (const auto width = lanes(*loop)) {
         split(*loop, *width, result);
       } else {
@@ -88,7 +98,7 @@ class Vectorizer {
     if (length % width != 0) result.push_back(vector(full * width, length % width));
   }
 
-  const Program& program_;
+  Program& program_;
   const Target& target_;
 };
 
@@ -96,7 +106,7 @@ class Vectorizer {
 
 Program vectorize(const Program& program, const Target& target) {
   Program result = program;
-  const Vectorizer vectorizer(program, target);
+  Vectorizer vectorizer(result, target);
   for (Kernel& kernel : result.kernels) kernel.body = vectorizer.run(kernel.body);
   return result;
 }

@@ -90,6 +90,11 @@ OpDef transpose_op() {
       {"matrix", {{ScalarType::f32, {3, 5}}}, {{"permutation", Dims{1, 0}}}, {}},
       {"image", {{ScalarType::f32, {kBatch, 3, 2, 5}}}, {{"permutation", Dims{0, 3, 1, 2}}}, {}},
       {"cycle", {{ScalarType::f32, {1, 3, 17}}}, {{"permutation", Dims{2, 0, 1}}}, {}},
+      {"over_several_blocks", {{ScalarType::f32, {37, 34}}}, {{"permutation", Dims{1, 0}}}, {}},
+      {"blocks_around_a_loop",
+       {{ScalarType::f32, {kBatch, 17, 3, 33}}},
+       {{"permutation", Dims{0, 3, 2, 1}}},
+       {}},
       {"same", {{ScalarType::f32, {kBatch, 3}}}, {{"permutation", Dims{0, 1}}}, {}},
   };
   return op;
