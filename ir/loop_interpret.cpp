@@ -14,8 +14,8 @@ constexpr std::int64_t kMaxBytes = std::int64_t{1} << 34;
 
 std::int64_t bytes_of(const Buffer& buffer) {
   const auto count = checked_element_count(buffer.type.dims, -1, kMaxElements);
-  if (!count)
-    fail("buffer {}: {} is no shape of a buffer", buffer.name, to_string(buffer.type.dims));
+  CNNC_CHECK(count, "buffer {}: {} is no shape of a buffer", buffer.name,
+             to_string(buffer.type.dims));
   return *count * static_cast<std::int64_t>(size_of(buffer.type.scalar));
 }
 
@@ -31,10 +31,13 @@ class Storage {
   Storage(const Program& program, std::map<std::string, Tensor>& given)
       : program_(program), views_(program.buffers.size()) {
     std::int64_t total = 0;
-    for (const auto& buffer : program.buffers) {
+    for (std::size_t i = 0; i < views_.size(); ++i) {
+      const auto& buffer = program.buffers[i];
       const auto bytes = bytes_of(buffer);
       if (planned(buffer) && buffer.offset > kMaxBytes - bytes)
-        fail("buffer {}: its offset {} is too large", buffer.name, buffer.offset);
+        throw PartError(
+            {Part::Kind::buffer, i},
+            fmt::format("buffer {}: its offset {} is too large", buffer.name, buffer.offset));
       if (planned(buffer)) {
         auto& size = buffer.memory == Memory::arena ? arena_size_ : thread_size_;
         size = std::max(size, buffer.offset + bytes);

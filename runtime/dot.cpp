@@ -124,7 +124,11 @@ std::string svg_of(std::string_view dot) {
     fail(
         "a picture as SVG needs graphviz, whose program `dot` is not installed (apt install "
         "graphviz); --emit dot needs nothing");
-  if (result->code != 0) fail("graphviz could not draw the picture: {}", result->error);
+  if (result->code != 0) {
+    const std::string_view said = result->error;
+    fail("graphviz could not draw the picture: {}",
+         said.substr(0, said.find_last_not_of(" \n") + 1));
+  }
   return result->output;
 }
 

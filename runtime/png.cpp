@@ -143,8 +143,8 @@ void lay_over_white(std::vector<std::uint8_t>& pixels, std::size_t colours) {
 void check_size(const Size& size, std::string_view name) {
   if (size.height > kMaxPngSide || size.width > kMaxPngSide ||
       size.height * size.width > kMaxPngPixels) {
-    fail("{}: {}x{} pixels, the limit is {} a side and {} in all", name, size.height, size.width,
-         kMaxPngSide, kMaxPngPixels);
+    fail("{}: byte 16: {}x{} pixels, the limit is {} a side and {} in all", name, size.height,
+         size.width, kMaxPngSide, kMaxPngPixels);
   }
 }
 
@@ -152,7 +152,8 @@ void check_size(const Size& size, std::string_view name) {
 /// it.
 void check_signature(std::span<const std::byte> bytes, std::string_view name) {
   if (bytes.size() < 8 || png_sig_cmp(reinterpret_cast<png_const_bytep>(bytes.data()), 0, 8) != 0) {
-    fail("{}: not a PNG file (its first bytes are not a PNG's); convert the picture to PNG", name);
+    fail("{}: byte 0: not a PNG file (its first bytes are not a PNG's); convert the picture to PNG",
+         name);
   }
   if (bytes.size() < 24) return;
   const auto* header = reinterpret_cast<png_const_bytep>(bytes.data()) + 16;
@@ -168,7 +169,10 @@ Picture decode_png(std::span<const std::byte> bytes, std::string_view name) {
   Reader reader(bytes);
   if (reader.info == nullptr) fail("{}: no memory to decode a PNG", name);
   Size size;
-  const auto broken = [&] { fail("{}: broken PNG: {}", name, reader.session.message.data()); };
+  const auto broken = [&] {
+    const std::size_t read = bytes.size() - reader.session.input.size();
+    fail("{}: byte {}: broken PNG: {}", name, read, reader.session.message.data());
+  };
   if (!read_header(reader.png, reader.info, size)) broken();
   check_size(size, name);
   CNNC_CHECK(size.channels >= 1 && size.channels <= 4, "{} channels from libpng", size.channels);

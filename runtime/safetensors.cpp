@@ -67,12 +67,12 @@ Json parse_json(std::span<const std::byte> bytes, std::string_view name) {
   } catch (const Json::parse_error& error) {
     fail("{}: byte {}: the header is not valid JSON (its byte {})", name, 8 + error.byte,
          error.byte);
-  } catch (const Json::exception& error) {
-    fail("{}: byte 8: the header is not valid JSON ({})", name, error.what());
+  } catch (const Json::out_of_range&) {
+    fail("{}: byte 8: the header has a number that is too large to be one", name);
   }
-  if (too_deep) fail("{}: the header is nested deeper than {}", name, kMaxDepth);
-  if (values > kMaxValues) fail("{}: the header has more than {} values", name, kMaxValues);
-  if (!duplicate.empty()) fail("{}: the header has `{}` twice", name, duplicate);
+  if (too_deep) fail("{}: byte 8: the header is nested deeper than {}", name, kMaxDepth);
+  if (values > kMaxValues) fail("{}: byte 8: the header has more than {} values", name, kMaxValues);
+  if (!duplicate.empty()) fail("{}: byte 8: the header has `{}` twice", name, duplicate);
   if (!header.is_object())
     fail("{}: byte 8: the header is {}, expected an object", name, header.type_name());
   return header;
@@ -180,7 +180,8 @@ void check_cover(std::vector<Entry>& entries, std::uint64_t data_size, std::stri
     at = entry.end;
     before = &entry.name;
   }
-  if (at != data_size) fail("{}: {} bytes follow the last tensor", name, data_size - at);
+  if (at != data_size)
+    fail("{}: byte {} of the data: {} bytes follow the last tensor", name, at, data_size - at);
 }
 
 Tensor read_tensor(const Entry& entry, std::span<const std::byte> data, std::string_view name) {

@@ -83,9 +83,13 @@ struct Session::State {
   }
 
   Executable compiled(const Graph& graph) const {
-    return compile(
-        graph,
-        {.target = *options.target, .skip = options.skip, .check_bounds = options.check_bounds});
+    try {
+      return compile(
+          graph,
+          {.target = *options.target, .skip = options.skip, .check_bounds = options.check_bounds});
+    } catch (const Error& error) {
+      fail("{}: {}", model.source.name, error.what());
+    }
   }
 
   /// Makes `weights` the model's, forgetting what the optimizer remembers.

@@ -25,8 +25,8 @@ File temporary_file() {
 }
 
 void start_over(const File& file) {
-  if (std::fseek(file.get(), 0, SEEK_SET) != 0)
-    fail("a temporary file cannot be read: {}", std::strerror(errno));
+  CNNC_CHECK(std::fseek(file.get(), 0, SEEK_SET) == 0, "a flushed file cannot go back: {}",
+             std::strerror(errno));
 }
 
 std::string contents(const File& file) {

@@ -12,6 +12,9 @@ namespace cnnc::testing {
 
 inline const std::filesystem::path kErrorFolder = CNNC_SOURCE_DIR "/tests/golden/errors";
 
+/// What the library says to programs: tests/library_error_test.cpp makes these mistakes.
+inline constexpr std::string_view kLibraryTable = "library.txt", kLibraryMark = "$ library";
+
 /// A file of a row: the contents are escaped.
 struct File {
   std::string path, kind, contents;
@@ -20,6 +23,7 @@ struct File {
 struct Row {
   std::string name;
   std::vector<File> files;
+  std::vector<std::string> surroundings;  // PATH=., disk 300, stdout /dev/full, memory 1000
   std::string command, message;
 };
 
@@ -35,15 +39,17 @@ inline Table read_table(const std::filesystem::path& path) {
   std::string* part = &table.header;
   for (std::string line; std::getline(file, line);) {
     if (line.starts_with("=== ")) {
-      table.rows.push_back({.name = line.substr(4), .files = {}, .command = {}, .message = {}});
+      table.rows.emplace_back().name = line.substr(4);
       part = nullptr;
     } else if (line.starts_with("+++ ")) {
       const auto blank = line.find(' ', 4);
       table.rows.back().files.push_back(
           {line.substr(4, blank - 4), blank == line.npos ? "" : line.substr(blank + 1), {}});
       part = &table.rows.back().files.back().contents;
-    } else if (line.starts_with("$ cnnc")) {
-      table.rows.back().command = line.substr(6);
+    } else if (line.starts_with("& ")) {
+      table.rows.back().surroundings.push_back(line.substr(2));
+    } else if (line.starts_with("$ cnnc") || line == kLibraryMark) {
+      table.rows.back().command = line == kLibraryMark ? "" : line.substr(6);
       part = &table.rows.back().message;
     } else if (part != nullptr) {
       *part += line + "\n";
@@ -52,11 +58,11 @@ inline Table read_table(const std::filesystem::path& path) {
   return table;
 }
 
-/// The names of the table's files.
+/// The names of the table's files of what the tool says.
 inline std::vector<std::string> kinds() {
   std::vector<std::string> names;
   for (const auto& entry : std::filesystem::directory_iterator(kErrorFolder))
-    names.push_back(entry.path().stem().string());
+    if (entry.path().filename() != kLibraryTable) names.push_back(entry.path().stem().string());
   std::ranges::sort(names);
   return names;
 }

@@ -14,6 +14,7 @@
 #include <fstream>
 #include <functional>
 #include <iterator>
+#include <map>
 #include <string>
 #include <thread>
 #include <vector>
@@ -70,7 +71,10 @@ inline std::ostream& operator<<(std::ostream& stream, const Outcome& outcome) {
 }
 
 struct ProcessOptions {
-  rlim_t file_size = RLIM_INFINITY;      // bytes that it may write to a file: a full disk
+  rlim_t file_size = RLIM_INFINITY;  // bytes that it may write to a file: a full disk
+  rlim_t memory = RLIM_INFINITY;     // bytes of addresses that it may have
+  std::string output;                // a file in place of the one that is read back
+  std::map<std::string, std::string> environment;
   std::function<bool()> interrupt_when;  // SIGINT as soon as this holds
 };
 
@@ -87,10 +91,16 @@ inline Outcome run_tool(const std::filesystem::path& folder, std::vector<std::st
   if (child == 0) {
     if (chdir(folder.c_str()) != 0) _exit(126);
     dup2(open("/dev/null", O_RDONLY), STDIN_FILENO);
-    dup2(open(out.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644), STDOUT_FILENO);
+    const std::string to = options.output.empty() ? out.string() : options.output;
+    dup2(open(to.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644), STDOUT_FILENO);
     dup2(open(err.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644), STDERR_FILENO);
     setenv("CNNC_DATA", folder.c_str(), 1);
     setenv("HOME", folder.c_str(), 1);  // not what the person who tests keeps there
+    for (const auto& [name, value] : options.environment) setenv(name.c_str(), value.c_str(), 1);
+    if (options.memory != RLIM_INFINITY) {
+      const rlimit limit{options.memory, options.memory};
+      setrlimit(RLIMIT_AS, &limit);
+    }
     if (options.file_size != RLIM_INFINITY) {
       const rlimit limit{options.file_size, options.file_size};
       setrlimit(RLIMIT_FSIZE, &limit);

@@ -45,7 +45,7 @@ Statistics batch_statistics(LayerContext& context, Value running_mean, Value run
 Value build(LayerContext& context) {
   Builder& builder = context.builder;
   const Dims& dims = context.type().dims;
-  if (dims.size() < 2) fail("batch_norm: needs channels, not a {} input", shape_text(dims));
+  if (dims.size() < 2) fail("batch_norm: needs channels, not {}", to_string(dims));
   const Dims channels{dims.back()};
   const Value weight = context.parameter("weight", channels, {Initializer::Kind::ones});
   const Value bias = context.parameter("bias", channels, {});
