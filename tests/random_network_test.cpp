@@ -30,6 +30,19 @@ TEST_P(RandomNetworks, agree_with_references_and_under_every_configuration) {
 
 INSTANTIATE_TEST_SUITE_P(Shards, RandomNetworks, ::testing::Range(0, kShards));
 
+// What the tool demands of a long run (report.h), of as many networks as can be made in a second.
+TEST(generator, gives_branches_to_three_networks_in_ten_of_every_lane) {
+  const Language language = random_language();
+  constexpr int kTried = 150;
+  for (const Lane lane : {Lane::whole, Lane::real, Lane::special}) {
+    int branched = 0;
+    for (std::uint64_t seed = 1; seed <= kTried; ++seed)
+      branched += has_branches(parse_model(
+          {"random.model", text_of(generate(seed, lane, language), language)}, language));
+    EXPECT_GE(branched, kTried * 3 / 10) << name_of(lane);
+  }
+}
+
 /// What is planted is a failure of every valid model that has a maxpool of any size.
 TEST(shrink, leaves_a_valid_model_with_little_but_what_fails) {
   const Language language = random_language();

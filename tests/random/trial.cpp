@@ -80,10 +80,8 @@ class Checker {
   }
 
   void count_layers() {
-    std::map<int, int> uses;
     std::map<std::string, std::int64_t> layers, arguments;
     for (const LayerUse& use : model_.layers) {
-      for (const int input : use.inputs) ++uses[input];
       layers[use.layer] = 1;
       for (const ArgumentDef& def : language_.layers.at(use.layer)->arguments) {
         const AttributeValue* value = use.arguments.find(def.name);
@@ -95,8 +93,7 @@ class Checker {
     count_choice("optimizer", model_.train->optimizer, language_.optimizers, layers, arguments);
     count_choice("schedule", model_.train->schedule, language_.schedules, layers, arguments);
     ++statistics_.networks;
-    statistics_.branched +=
-        std::ranges::any_of(uses, [](const auto& use) { return use.second > 1; }) ? 1 : 0;
+    statistics_.branched += has_branches(model_) ? 1 : 0;
     for (const auto& [name, n] : layers) ++statistics_.layers[name];
     for (const auto& [name, n] : arguments) ++statistics_.arguments[name];
     ++statistics_.batches[fmt::format("{:02}", batch_)];
@@ -387,6 +384,13 @@ Target target_of(const Configuration& configuration) {
       configuration.target == "native" ? host_target() : *named_target(configuration.target);
   target.tile = configuration.tile;
   return target;
+}
+
+bool has_branches(const Model& model) {
+  std::map<int, int> uses;
+  for (const LayerUse& use : model.layers)
+    for (const int input : use.inputs) ++uses[input];
+  return std::ranges::any_of(uses, [](const auto& use) { return use.second > 1; });
 }
 
 void Statistics::add(const Statistics& other) {

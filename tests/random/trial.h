@@ -33,6 +33,9 @@ struct Trial {
   std::vector<Configuration> configurations = {};
 };
 
+/// Whether some value is used more than once.
+bool has_branches(const Model& model);
+
 /// What happened, for the report: how many networks had an op, an argument, ... under its name.
 struct Statistics {
   std::int64_t networks = 0, branched = 0, exact = 0, compiled = 0, compared = 0;
