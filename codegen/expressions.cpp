@@ -35,6 +35,22 @@ std::optional<std::vector<std::int64_t>> constant_lanes(const llvm::Value* value
   return lanes;
 }
 
+enum class Division { quotient, remainder };
+
+/// Signed a / b or a % b. The least number over -1 wraps around, where the processor would trap.
+llvm::Value* divide(llvm::IRBuilder<>& build, Division result, llvm::Value* a, llvm::Value* b) {
+  const auto divided = [&](llvm::Value* by) {
+    return result == Division::quotient ? build.CreateSDiv(a, by) : build.CreateSRem(a, by);
+  };
+  auto* negates = build.CreateICmpEQ(b, llvm::Constant::getAllOnesValue(b->getType()));
+  if (const auto* known = llvm::dyn_cast<llvm::Constant>(negates); known && known->isNullValue())
+    return divided(b);
+  llvm::Value* safe =
+      divided(build.CreateSelect(negates, llvm::ConstantInt::get(b->getType(), 1), b));
+  return result == Division::quotient ? build.CreateSelect(negates, build.CreateNeg(a), safe)
+                                      : safe;
+}
+
 /// A bool is one bit in registers and one byte in memory.
 llvm::Type* memory_type(ScalarType type, llvm::LLVMContext& context) {
   return type == ScalarType::boolean ? llvm::Type::getInt8Ty(context) : llvm_type(type, context);
@@ -169,10 +185,11 @@ llvm::Value* ExpressionEmitter::arithmetic(BinaryOp op, ScalarType type, llvm::V
     case BinaryOp::sub: return real ? build.CreateFSub(a, b) : build.CreateSub(a, b);
     case BinaryOp::mul: return real ? build.CreateFMul(a, b) : build.CreateMul(a, b);
     case BinaryOp::div:
-      return real ? build.CreateFDiv(a, b) : sign ? build.CreateSDiv(a, b) : build.CreateUDiv(a, b);
+      if (real) return build.CreateFDiv(a, b);
+      return sign ? divide(build, Division::quotient, a, b) : build.CreateUDiv(a, b);
     case BinaryOp::rem:
       CNNC_CHECK(!real, "rem of reals");
-      return sign ? build.CreateSRem(a, b) : build.CreateURem(a, b);
+      return sign ? divide(build, Division::remainder, a, b) : build.CreateURem(a, b);
     case BinaryOp::min: return pick_a_where(less(a, b));
     case BinaryOp::max: return pick_a_where(less(b, a));
     case BinaryOp::less: return less(a, b);
