@@ -3,10 +3,12 @@
 //   kernel scale { for n, i { s[n,i] = r[n,i] * 2 } }   ->   for i { s[n,i] = max(x[n,i], 0) * 2 }
 //   kernel sum   { for n { t[n] = sum of s[n,i] } }            t[n] = sum of s[n,i] } }
 // The buffer r goes with its kernel. Before that, sums over a pooled gradient go to its arg-max
-// (route_gradients.cpp), which alone does not keep every bit.
+// (route_gradients.cpp), which alone does not keep every bit; after it, what reads sums moves to
+// where they end (fuse_epilogues.cpp).
 #include "passes/fuse.h"
 
 #include "passes/drop_unused_buffers.h"
+#include "passes/fuse_epilogues.h"
 #include "passes/inline_elementwise.h"
 #include "passes/merge_kernels.h"
 #include "passes/route_gradients.h"
@@ -14,7 +16,8 @@
 namespace cnnc {
 
 Program fuse(const Program& program, const Target&) {
-  return drop_unused_buffers(merge_kernels(inline_elementwise(route_gradients(program))));
+  return drop_unused_buffers(
+      fuse_epilogues(merge_kernels(inline_elementwise(route_gradients(program)))));
 }
 
 }  // namespace cnnc

@@ -2,43 +2,23 @@
 
 #include <algorithm>
 #include <limits>
-#include <set>
 
+#include "passes/elementwise_kernel.h"
 #include "passes/nest.h"
 
 namespace cnnc {
 
 namespace {
 
-/// buffer[v0, v1, ...] = value, the v being all of a kernel's loop variables (or 0 where an extent
-/// is 1).
-struct Elementwise {
-  BufferId buffer;
-  std::vector<Expr> index;
-  Expr value;
-};
-
-std::optional<Elementwise> elementwise_of(const Program& program, const Kernel& kernel) {
-  if (kernel.body.size() != 1) return std::nullopt;
-  const Nest nest = nest_of(kernel.body.front());
-  if (nest.body.size() != 1) return std::nullopt;
-  const auto* store = nest.body.front().as<Store>();
-  if (!store || program.buffer(store->buffer).memory != Memory::arena ||
-      program.buffer(store->buffer).view_of)
+/// A kernel that may move into its consumers: it computes an arena buffer, from other ones.
+std::optional<ElementwiseKernel> producer_of(const Program& program, const Kernel& kernel) {
+  const auto found = elementwise_of(kernel);
+  if (!found || program.buffer(found->buffer).memory != Memory::arena ||
+      program.buffer(found->buffer).view_of)
     return std::nullopt;
-  std::set<Var> used;
-  for (const Expr& index : store->index) {
-    const auto* var = index.as<Var>();
-    if (var ? !used.insert(*var).second : index.constant() != 0) return std::nullopt;
-  }
-  const For* groups = group_loop(kernel);
-  const auto is_groups = [&](const For& loop) { return groups && loop.var == groups->var; };
-  for (const For& loop : nest.loops)  // every element once
-    if (loop.kind != LoopKind::serial || !(used.contains(loop.var) || is_groups(loop)))
-      return std::nullopt;
-  for (const BufferAccess& access : accesses(nest.body))
-    if (!access.write && program.storage(access.buffer) == store->buffer) return std::nullopt;
-  return Elementwise{store->buffer, store->index, store->value};
+  for (const BufferAccess& access : accesses(kernel.body))
+    if (!access.write && program.storage(access.buffer) == found->buffer) return std::nullopt;
+  return found;
 }
 
 /// Rough count of instructions; loads of whole tensors count, loads of scalars do not.
@@ -73,8 +53,9 @@ bool is_free(const Expr& value) { return cost(value) == 0; }
 
 /// The index of `producer.buffer` that holds element `index` of `view`; nothing where that needs
 /// division in the last dimension.
-std::optional<std::vector<Expr>> in_producer(const Program& program, const Elementwise& producer,
-                                             BufferId view, const std::vector<Expr>& index) {
+std::optional<std::vector<Expr>> in_producer(const Program& program,
+                                             const ElementwiseKernel& producer, BufferId view,
+                                             const std::vector<Expr>& index) {
   const Dims& from = program.buffer(view).type.dims;
   const Dims& to = program.buffer(producer.buffer).type.dims;
   if (from == to) return index;
@@ -132,7 +113,7 @@ class Inliner {
 
   Program run() {
     for (std::size_t i = 0; i < program_.kernels.size();) {
-      const auto producer = elementwise_of(program_, program_.kernels[i]);
+      const auto producer = producer_of(program_, program_.kernels[i]);
       if (producer && try_inline(i, *producer))
         program_.kernels.erase(program_.kernels.begin() + static_cast<std::ptrdiff_t>(i));
       else
@@ -142,7 +123,7 @@ class Inliner {
   }
 
  private:
-  bool try_inline(std::size_t at, const Elementwise& producer) {
+  bool try_inline(std::size_t at, const ElementwiseKernel& producer) {
     std::vector<BufferId> reads;
     walk(producer.value, [&](const Expr& e) {
       if (const auto* l = e.as<Load>()) reads.push_back(program_.storage(l->buffer));
@@ -189,7 +170,7 @@ class Inliner {
 
   /// How often kernel `at` evaluates its value, by the measure of UseCounter: every group of
   /// samples counts as full.
-  double evaluations(std::size_t at, const Elementwise& producer) const {
+  double evaluations(std::size_t at, const ElementwiseKernel& producer) const {
     Dims dims = program_.buffer(producer.buffer).type.dims;
     if (group_loop(program_.kernels[at]) && !dims.empty())
       dims.front() = (dims.front() + kGroupSize - 1) / kGroupSize * kGroupSize;
@@ -199,7 +180,7 @@ class Inliner {
   /// A producer with several consumers is evaluated in each of them, up to this cost.
   static constexpr int kSharedCost = 12;
 
-  bool pays(const Elementwise& producer, const Kernel& kernel, double elements) const {
+  bool pays(const ElementwiseKernel& producer, const Kernel& kernel, double elements) const {
     if (is_free(producer.value)) return true;
     // A little more than once is fine: a zero border around the elements, say.
     return UseCounter(program_, producer.buffer).count(kernel.body, 1) <=
@@ -210,7 +191,7 @@ class Inliner {
   /// chain of such ones would grow without bound.
   static constexpr std::size_t kMaxGrowth = 1000;
 
-  bool grows_too_much(const Elementwise& producer, const Kernel& kernel) const {
+  bool grows_too_much(const ElementwiseKernel& producer, const Kernel& kernel) const {
     std::size_t loads = 0;
     walk_exprs(kernel.body, [&](const Expr& top) {
       walk(top, [&](const Expr& e) {
@@ -221,7 +202,7 @@ class Inliner {
     return loads > 1 && loads * tree_size(producer.value) > kMaxGrowth;
   }
 
-  std::optional<Block> inlined(const Elementwise& producer, const Block& block) const {
+  std::optional<Block> inlined(const ElementwiseKernel& producer, const Block& block) const {
     bool possible = true;
     auto result = map_exprs(block, [&](const Expr& top) {
       return transform(top, [&](const Expr& e) -> Expr {

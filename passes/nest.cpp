@@ -28,6 +28,20 @@ Block wrap(std::span<const For> loops, Block body) {
   return body;
 }
 
+Block with_fresh_lets(const Block& block) {
+  Block result;
+  Substitution fresh;
+  for (const Stmt& stmt : block) {
+    result.push_back(std::move(substitute({stmt}, fresh).front()));
+    if (auto* let = result.back().as<Let>()) {
+      const Var var = make_var(let->var->name, let->var->type);
+      fresh[let->var] = Expr(var);
+      let->var = var;
+    }
+  }
+  return result;
+}
+
 std::vector<BufferAccess> accesses(const Block& block) {
   std::vector<BufferAccess> all;
   walk_exprs(block, [&](const Expr& top) {

@@ -22,6 +22,9 @@ Nest nest_of(const Stmt& stmt);
 /// The statements of that nest; with no loops just its body.
 Block wrap(std::span<const For> loops, Block body);
 
+/// `block` with variables of its own for the lets among its statements: for a second copy of it.
+Block with_fresh_lets(const Block& block);
+
 /// A buffer that a statement reads or writes, with the index used.
 struct BufferAccess {
   BufferId buffer;  // as written: maybe a view

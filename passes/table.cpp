@@ -38,8 +38,8 @@ std::span<const PassRow<Graph>> graph_passes() {
 std::span<const PassRow<Program>> loop_passes() {
   static constexpr auto kRows = std::to_array<PassRow<Program>>({
       {"fuse",
-       "move elementwise kernels and the routing of pooled gradients into their consumers, join "
-       "kernels over the same samples",
+       "move elementwise kernels and the routing of pooled gradients into their consumers or to "
+       "the end of the sums before them, join kernels over the same samples",
        fuse, false, Preserves::bound},
       {"localize", "keep what lives within a group of samples in a worker's scratch", localize},
       {"tile", "compute blocks of results at once, their sums in registers", tile},

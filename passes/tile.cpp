@@ -19,14 +19,15 @@ namespace cnnc {
 
 namespace {
 
-/// for axes { alloc sum; sum[] = initial; for reduce { sum[] op= value }; store }
+/// for axes { alloc sum; sum[] = initial; for reduce { sum[] op= value }; stores, maybe with lets }
 struct ReductionNest {
   std::vector<For> axes;
   BufferId sum;
   Expr initial;
   std::vector<For> reduce;
   Accumulate inner;
-  Store store;
+  Block epilogue;
+  Store store;  // the epilogue's first
 };
 
 /// Whether the nest reads what it stores at the stored element only: a tile stores several at once.
@@ -41,27 +42,35 @@ bool reads_no_neighbour(const Program& program, const Nest& nest, const Store& s
 
 std::optional<ReductionNest> match(const Program& program, const Stmt& stmt) {
   Nest outer = nest_of(stmt);
-  if (outer.body.size() != 4 || outer.loops.empty()) return std::nullopt;
+  if (outer.body.size() < 4 || outer.loops.empty()) return std::nullopt;
   const auto* alloc = outer.body[0].as<Alloc>();
   const auto* initial = outer.body[1].as<Store>();
-  const auto* store = outer.body[3].as<Store>();
-  if (!alloc || !initial || !store || initial->buffer != alloc->buffer) return std::nullopt;
+  if (!alloc || !initial || initial->buffer != alloc->buffer) return std::nullopt;
+  const Block epilogue(outer.body.begin() + 3, outer.body.end());
+  std::vector<const Store*> stores;
+  for (const Stmt& each : epilogue) {
+    const auto* store = each.as<Store>();
+    if (store) stores.push_back(store);
+    if (!store && !each.as<Let>()) return std::nullopt;
+  }
+  if (stores.empty()) return std::nullopt;
   if (!program.buffer(alloc->buffer).type.dims.empty()) return std::nullopt;
   Nest inner = nest_of(outer.body[2]);
   if (inner.loops.empty() || inner.body.size() != 1) return std::nullopt;
   const auto* accumulate = inner.body.front().as<Accumulate>();
   if (!accumulate || accumulate->buffer != alloc->buffer) return std::nullopt;
-  for (const For& loop : outer.loops) {
-    if (loop.kind != LoopKind::serial || !separates(*store, loop, outer.loops) ||
-        runs_over_groups(loop))
-      return std::nullopt;
+  for (const For& loop : outer.loops)
+    if (loop.kind != LoopKind::serial || runs_over_groups(loop)) return std::nullopt;
+  for (const Store* store : stores) {
+    for (const For& loop : outer.loops)
+      if (!separates(*store, loop, outer.loops)) return std::nullopt;
+    if (!reads_no_neighbour(program, outer, *store)) return std::nullopt;
   }
-  if (!reads_no_neighbour(program, outer, *store)) return std::nullopt;
   for (const For& loop : inner.loops)  // a bound that depends on an axis would differ within a tile
     for (const For& axis : outer.loops)
       if (depends_on(loop.begin, axis.var) || depends_on(loop.end, axis.var)) return std::nullopt;
-  return ReductionNest{outer.loops, alloc->buffer, initial->value,
-                       inner.loops, *accumulate,   *store};
+  return ReductionNest{outer.loops, alloc->buffer, initial->value, inner.loops,
+                       *accumulate, epilogue,      *stores.front()};
 }
 
 class Tiler {
@@ -224,6 +233,10 @@ class Tiler {
     return result;
   }
 
+  static void append(Block& block, Block more) {
+    std::ranges::move(more, std::back_inserter(block));
+  }
+
   Block emit_tile(const ReductionNest& nest, int vector, const std::vector<Part>& parts) {
     Buffer sum = program_.buffer(nest.sum);
     for (std::size_t a = 0; a < parts.size(); ++a)
@@ -236,20 +249,14 @@ class Tiler {
     Block body;
     body.push_back({Alloc{id}});
     const auto everywhere =
-        [&](const std::function<Stmt(const std::vector<Expr>& index, const Substitution& axes)>&
+        [&](const std::function<Block(const std::vector<Expr>& index, const Substitution& axes)>&
                 make) { return over_tile(nest, vector, parts, make); };
-    const auto own_sum = [&](const Expr& value, const std::vector<Expr>& index) {
-      return transform(value, [&](const Expr& e) -> Expr {
-        const auto* l = e.as<Load>();
-        return l && l->buffer == nest.sum ? load(id, e.type(), index) : Expr();
-      });
-    };
-    body.push_back(everywhere([&](const auto& index, const auto& axes) {
-      return Stmt{Store{id, index, substitute(nest.initial, axes)}};
-    }));
-    Block reduce{everywhere([&](const auto& index, const auto& axes) {
-      return Stmt{Accumulate{nest.inner.op, id, index, substitute(nest.inner.value, axes)}};
-    })};
+    append(body, everywhere([&](const auto& index, const auto& axes) {
+             return Block{Stmt{Store{id, index, substitute(nest.initial, axes)}}};
+           }));
+    Block reduce = everywhere([&](const auto& index, const auto& axes) {
+      return Block{Stmt{Accumulate{nest.inner.op, id, index, substitute(nest.inner.value, axes)}}};
+    });
     Substitution fresh;
     std::vector<For> loops = nest.reduce;
     for (For& loop : loops) {
@@ -259,19 +266,23 @@ class Tiler {
       fresh[loop.var] = Expr(var);
       loop.var = var;
     }
-    for (Stmt& stmt : wrap(loops, substitute(reduce, fresh))) body.push_back(std::move(stmt));
-    body.push_back(everywhere([&](const auto& index, const auto& axes) {
-      std::vector<Expr> to;
-      for (const Expr& e : nest.store.index) to.push_back(substitute(e, axes));
-      return Stmt{Store{nest.store.buffer, to, own_sum(substitute(nest.store.value, axes), index)}};
-    }));
+    append(body, wrap(loops, substitute(reduce, fresh)));
+    append(body, everywhere([&](const auto& index, const auto& axes) {
+             return map_exprs(
+                 with_fresh_lets(substitute(nest.epilogue, axes)), [&](const Expr& top) {
+                   return transform(top, [&](const Expr& e) -> Expr {
+                     const auto* l = e.as<Load>();
+                     return l && l->buffer == nest.sum ? load(id, e.type(), index) : Expr();
+                   });
+                 });
+           }));
     return body;
   }
 
   /// Loops over the elements of a tile around make(index into the tile's sums, values of the axes).
-  static Stmt over_tile(
+  static Block over_tile(
       const ReductionNest& nest, int vector, const std::vector<Part>& parts,
-      const std::function<Stmt(const std::vector<Expr>&, const Substitution&)>& make) {
+      const std::function<Block(const std::vector<Expr>&, const Substitution&)>& make) {
     std::vector<For> loops;
     std::vector<Expr> index;
     Substitution axes;
@@ -293,8 +304,7 @@ class Tiler {
       index.emplace_back(lane);
       axes[axis.var] = axes[axis.var] + Expr(lane);
     }
-    Block block = wrap(loops, {make(index, axes)});
-    return std::move(block.front());
+    return wrap(loops, make(index, axes));
   }
 
   Program program_;

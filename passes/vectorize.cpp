@@ -51,18 +51,24 @@ class Vectorizer {
   std::optional<std::int64_t> lanes(const For& loop) const {
     if (loop.kind != LoopKind::serial || !extent(loop) || *extent(loop) < 2) return std::nullopt;
     std::size_t widest = 1;
+    bool stores = false;
     for (const Stmt& stmt : loop.body) {
+      if (const auto* let = stmt.as<Let>()) {
+        widest = std::max(widest, size_of(let->var->type));
+        if (!widen(let->value, loop.var, widest)) return std::nullopt;
+        continue;
+      }
       const auto* store = stmt.as<Store>();
       const auto* accumulate = stmt.as<Accumulate>();
       if (!store && !accumulate) return std::nullopt;
+      stores = true;
       const BufferId buffer = store ? store->buffer : accumulate->buffer;
       const auto& index = store ? store->index : accumulate->index;
       if (memory_stride(program_, buffer, index, loop.var) != 1) return std::nullopt;
       widest = std::max(widest, size_of(program_.buffer(buffer).type.scalar));
       if (!widen(store ? store->value : accumulate->value, loop.var, widest)) return std::nullopt;
     }
-    if (loop.body.empty() || !touches_written_elements_only(program_, loop.body))
-      return std::nullopt;
+    if (!stores || !touches_written_elements_only(program_, loop.body)) return std::nullopt;
     return target_.vector_bytes / static_cast<std::int64_t>(widest);
   }
 
@@ -86,8 +92,9 @@ class Vectorizer {
     const std::int64_t length = *extent(loop), full = length / width;
     const auto vector = [&](const Expr& begin, std::int64_t lanes) {
       const Var lane = make_var(loop.var->name);
-      return Stmt{For{lane, 0, lanes, LoopKind::vector,
-                      substitute(loop.body, {{loop.var, loop.begin + begin + Expr(lane)}})}};
+      return Stmt{For{
+          lane, 0, lanes, LoopKind::vector,
+          with_fresh_lets(substitute(loop.body, {{loop.var, loop.begin + begin + Expr(lane)}}))}};
     };
     if (full == 1) {
       result.push_back(vector(0, width));

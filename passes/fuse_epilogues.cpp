@@ -1,0 +1,178 @@
+// fuse_epilogues:
+//   kernel gradient { for i { alloc sum; sum[] = 0; for g { sum[] += part[g,i] }; d[i] = sum[] } }
+//   kernel momentum { for i { v[i] = v[i] * 0.9 + d[i] } }
+//   kernel weight   { for i { w[i] = w[i] - v[i] * lr[] } }
+//     ->
+//   kernel gradient..weight { for i { alloc sum; sum[] = 0; for g { sum[] += part[g,i] }
+//     let d = sum[]; let v = v[i] * 0.9 + d; v[i] = v; w[i] = w[i] - v * lr[] } }
+#include "passes/fuse_epilogues.h"
+
+#include <algorithm>
+#include <optional>
+#include <set>
+
+#include "passes/elementwise_kernel.h"
+#include "passes/nest.h"
+
+namespace cnnc {
+
+namespace {
+
+/// for axes { alloc sum; sum[] = initial; for terms { ... }; result[axes] = ... }
+struct Sums {
+  Nest nest;
+  Store result;
+};
+
+std::optional<Sums> sums_of(const Program& program, const Kernel& kernel) {
+  if (kernel.body.size() != 1 || group_loop(kernel)) return std::nullopt;
+  Nest nest = nest_of(kernel.body.front());
+  if (nest.loops.empty() || nest.body.size() != 4 || !nest.body[0].as<Alloc>() ||
+      !nest.body[1].as<Store>() || !nest.body[2].as<For>())
+    return std::nullopt;
+  const auto* result = nest.body[3].as<Store>();
+  if (!result || program.buffer(result->buffer).view_of ||
+      !is_one_to_one(result->index, nest.loops, nullptr))
+    return std::nullopt;
+  return Sums{nest, *result};
+}
+
+bool reads(const Program& program, const Block& block, BufferId storage) {
+  return std::ranges::any_of(accesses(block), [&](const BufferAccess& access) {
+    return !access.write && program.storage(access.buffer) == storage;
+  });
+}
+
+/// Whether one writes what the other one reads or writes.
+bool conflict(const Program& program, const Block& a, const Block& b) {
+  const auto mine = accesses(a), others = accesses(b);
+  return std::ranges::any_of(mine, [&](const BufferAccess& x) {
+    return std::ranges::any_of(others, [&](const BufferAccess& y) {
+      return (x.write || y.write) && program.storage(x.buffer) == program.storage(y.buffer);
+    });
+  });
+}
+
+/// The last part of a buffer's name that is not a number: add of conv2.add.3.
+std::string short_name(const std::string& name) {
+  const std::size_t end = name.find_last_not_of(".0123456789") + 1;
+  const std::size_t dot = name.rfind('.', end == 0 ? 0 : end - 1);
+  return name.substr(dot == std::string::npos ? 0 : dot + 1, end - (dot + 1));
+}
+
+class Fuser {
+ public:
+  explicit Fuser(const Program& program) : program_(program) {}
+
+  Program run() {
+    for (std::size_t at = 0; at < program_.kernels.size(); ++at)
+      if (const auto sums = sums_of(program_, program_.kernels[at])) extend(at, *sums);
+    return std::move(program_);
+  }
+
+ private:
+  /// Takes into kernel `at` what may follow its sums.
+  void extend(std::size_t at, const Sums& sums) {
+    Block epilogue{Stmt{sums.result}};
+    std::vector<std::size_t> taken;
+    for (std::size_t k = at + 1; k < program_.kernels.size(); ++k) {
+      const auto store = next_store(program_.kernels[k], sums, epilogue);
+      if (!store || !may_move(at, k, taken)) continue;
+      Block longer = epilogue;
+      longer.push_back(Stmt{*store});
+      const Block start(sums.nest.body.begin(), sums.nest.body.begin() + 3);
+      if (conflict(program_, start, {Stmt{*store}}) ||
+          !touches_written_elements_only(program_, longer))
+        continue;
+      epilogue = std::move(longer);
+      taken.push_back(k);
+    }
+    if (taken.empty()) return;
+    Kernel& kernel = program_.kernels[at];
+    for (const std::size_t k : taken)
+      for (const std::string& layer : program_.kernels[k].layers)
+        if (std::ranges::find(kernel.layers, layer) == kernel.layers.end())
+          kernel.layers.push_back(layer);
+    kernel.name += ".." + program_.kernels[taken.back()].name;
+    for (std::size_t i = taken.size(); i-- > 0;)
+      program_.kernels.erase(program_.kernels.begin() + static_cast<std::ptrdiff_t>(taken[i]));
+    Block body(sums.nest.body.begin(), sums.nest.body.begin() + 3);
+    const Block rest = with_lets(at, epilogue);
+    body.insert(body.end(), rest.begin(), rest.end());
+    program_.kernels[at].body = wrap(sums.nest.loops, std::move(body));
+  }
+
+  /// What `kernel` stores, in terms of the loops of `sums`, if it is elementwise over the same
+  /// elements and reads one that `epilogue` stores.
+  std::optional<Store> next_store(const Kernel& kernel, const Sums& sums,
+                                  const Block& epilogue) const {
+    const auto elementwise = elementwise_of(kernel);
+    if (!elementwise || group_loop(kernel) || program_.buffer(elementwise->buffer).view_of ||
+        program_.buffer(elementwise->buffer).type.dims !=
+            program_.buffer(sums.result.buffer).type.dims)
+      return std::nullopt;
+    Substitution axes;
+    for (std::size_t i = 0; i < elementwise->index.size(); ++i)
+      if (const auto* var = elementwise->index[i].as<Var>()) axes[*var] = sums.result.index[i];
+    const bool fed = std::ranges::any_of(epilogue, [&](const Stmt& stmt) {
+      return reads(program_, kernel.body, program_.storage(stmt.as<Store>()->buffer));
+    });
+    if (!fed) return std::nullopt;
+    return Store{elementwise->buffer, sums.result.index, substitute(elementwise->value, axes)};
+  }
+
+  /// Whether kernel `from` may run before those between it and `to`, but for the `taken` ones.
+  bool may_move(std::size_t to, std::size_t from, const std::vector<std::size_t>& taken) const {
+    for (std::size_t k = to + 1; k < from; ++k)
+      if (std::ranges::find(taken, k) == taken.end() &&
+          conflict(program_, program_.kernels[k].body, program_.kernels[from].body))
+        return false;
+    return true;
+  }
+
+  /// `epilogue` with each value under a name: an element is read from memory at most once more, and
+  /// a buffer that nothing outside kernel `at` reads is not stored.
+  Block with_lets(std::size_t at, const Block& epilogue) const {
+    Block result;
+    std::vector<std::pair<BufferId, Var>> names;
+    const auto named = [&](const Expr& value) {
+      return transform(value, [&](const Expr& e) -> Expr {
+        const auto* l = e.as<Load>();
+        if (!l) return {};
+        for (std::size_t i = names.size(); i-- > 0;)
+          if (names[i].first == l->buffer) return names[i].second;
+        return {};
+      });
+    };
+    for (const Stmt& stmt : epilogue) {
+      const Store& store = *stmt.as<Store>();
+      const Buffer& buffer = program_.buffer(store.buffer);
+      const Var var = make_var(short_name(buffer.name), buffer.type.scalar);
+      const Expr value = named(store.value);
+      if (&stmt == &epilogue.back()) {
+        result.push_back(Stmt{Store{store.buffer, store.index, value}});
+        break;
+      }
+      result.push_back(Stmt{Let{var, value}});
+      names.emplace_back(store.buffer, var);
+      if (buffer.memory != Memory::arena || read_elsewhere(at, store.buffer))
+        result.push_back(Stmt{Store{store.buffer, store.index, Expr(var)}});
+    }
+    return result;
+  }
+
+  bool read_elsewhere(std::size_t at, BufferId buffer) const {
+    for (std::size_t k = 0; k < program_.kernels.size(); ++k)
+      if (k != at && reads(program_, program_.kernels[k].body, program_.storage(buffer)))
+        return true;
+    return false;
+  }
+
+  Program program_;
+};
+
+}  // namespace
+
+Program fuse_epilogues(const Program& program) { return Fuser(program).run(); }
+
+}  // namespace cnnc
