@@ -297,6 +297,53 @@ TEST(differentiate, softmax_and_cross_entropy_stay_finite_at_extreme_logits) {
   EXPECT_EQ(outputs.at("gradient.w").get(2), 0);
 }
 
+/// The gradient of an elementwise op where all its operands are `at` but operand `i`, which is
+/// `x`, and the gradient of its result is infinite.
+double gradient_of_infinite(const OpRef& op, std::size_t i, std::size_t operands, double at,
+                            double x) {
+  Builder builder(OpTable::standard(), "g", 1);
+  std::vector<Value> values;
+  Inputs inputs;
+  for (std::size_t k = 0; k < operands; ++k) {
+    const std::string name = fmt::format("x{}", k);
+    values.push_back(builder.input(name, "parameter", {ScalarType::f64, {}}));
+    inputs.emplace(name, Tensor({ScalarType::f64, {}})).first->second.set(0, k == i ? x : at);
+  }
+  const Value huge = builder.constant(ScalarType::f64, std::numeric_limits<double>::infinity());
+  const Value loss = builder.mul(builder.add_node(op, values, {}), huge);
+  const auto results =
+      interpret(differentiate_graph(training(std::move(builder), loss), {}), inputs, 1);
+  return results.at(fmt::format("gradient.x{}", i)).get(0);
+}
+
+TEST(differentiate, where_an_elementwise_op_is_flat_not_even_infinity_comes_through) {
+  const OpTable table = OpTable::standard();
+  int flat = 0;
+  for (const auto& [name, op] : table.all()) {
+    if (!op->scalar || !op->gradient || op->samples.empty()) continue;
+    const std::size_t operands = op->samples.front().operands.size();
+    const auto value = [&](std::size_t i, double at, double x) {
+      std::vector<Tensor> tensors(operands, Tensor({ScalarType::f64, {}}));
+      for (std::size_t k = 0; k < operands; ++k) tensors[k].set(0, k == i ? x : at);
+      const std::vector<TensorType> types(operands, TensorType{ScalarType::f64, {}});
+      return evaluate(*op, tensors, types, std::span(types).first(1), {}, 1)[0].get(0);
+    };
+    if (!std::ranges::all_of(op->samples.front().operands,
+                             [](const TensorType& type) { return is_float(type.scalar); }))
+      continue;
+    for (std::size_t i = 0; i < operands; ++i)
+      for (const double at : {0.5, 2.0})
+        for (const double x : {-3.25, -0.25, 0.75, 1.25, 7.5}) {
+          const double here = value(i, at, x);
+          if (value(i, at, x - 0.125) != here || value(i, at, x + 0.125) != here) continue;
+          EXPECT_EQ(gradient_of_infinite(op, i, operands, at, x), 0)
+              << name << " at " << x << ", the others " << at;
+          ++flat;
+        }
+  }
+  EXPECT_GT(flat, 20);
+}
+
 TEST(differentiate, sigmoid_gradient_is_finite_everywhere) {
   const Graph graph = differentiate_graph(parse(R"(graph g batch=2 {
     optimizer sgd
