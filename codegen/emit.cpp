@@ -18,15 +18,18 @@ class FunctionEmitter {
  public:
   /// `parts`: loops that are functions of their own. `checked`: the kernel's index in the program,
   /// where indices are checked.
-  FunctionEmitter(const Program& program, const Parts& parts, llvm::Module& module,
-                  llvm::Function& function, std::optional<std::int64_t> checked)
+  FunctionEmitter(const Program& program, const Target& target, const Parts& parts,
+                  llvm::Module& module, llvm::Function& function,
+                  std::optional<std::int64_t> checked)
       : program_(program),
+        target_(target),
         parts_(parts),
         module_(module),
         function_(function),
         build_(module.getContext()),
         checked_(checked),
-        expressions_(program, build_, [this](BufferId id) { return address(id); }, checked) {
+        expressions_(
+            program, target, build_, [this](BufferId id) { return address(id); }, checked) {
     entry_ = llvm::BasicBlock::Create(module.getContext(), "entry", &function);
     auto* body = llvm::BasicBlock::Create(module.getContext(), "body", &function);
     build_.SetInsertPoint(body);
@@ -220,7 +223,7 @@ class FunctionEmitter {
     auto* body = llvm::Function::Create(type, llvm::Function::InternalLinkage,
                                         function_.getName() + "." + loop.var->name, module_);
     body->setAttributes(function_.getAttributes());
-    FunctionEmitter(program_, parts_, module_, *body, checked_).emit_parallel_body(loop);
+    FunctionEmitter(program_, target_, parts_, module_, *body, checked_).emit_parallel_body(loop);
     auto* callback_type =
         llvm::FunctionType::get(llvm::Type::getVoidTy(context), {pointer, i64, pointer}, false);
     auto* callback = context_field(offsetof(KernelContext, parallel_for), pointer);
@@ -256,6 +259,7 @@ class FunctionEmitter {
   }
 
   const Program& program_;
+  const Target& target_;
   const Parts& parts_;
   llvm::Module& module_;
   llvm::Function& function_;
@@ -303,7 +307,7 @@ std::unique_ptr<llvm::Module> emit_module(const Program& program,
     llvm::Function& function = *declare(*unit, target, *module);
     std::optional<std::int64_t> checked;
     if (options.check_bounds) checked = unit->kernel - program.kernels.data();
-    FunctionEmitter emitter(program, parts, *module, function, checked);
+    FunctionEmitter emitter(program, target, parts, *module, function, checked);
     if (unit->part)
       emitter.emit_part(*unit);
     else

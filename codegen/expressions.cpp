@@ -3,6 +3,7 @@
 #include <llvm/IR/Intrinsics.h>
 
 #include "codegen/bounds_checks.h"
+#include "codegen/vector_access.h"
 
 namespace cnnc {
 
@@ -335,12 +336,18 @@ llvm::Value* ExpressionEmitter::load(BufferId buffer, const std::vector<Expr>& i
     auto* vector = llvm::FixedVectorType::get(memory, scope.lanes);
     auto* zero = llvm::Constant::getNullValue(vector);
     if (at.stride == 1 && !scope.mask) {
-      result = build_.CreateAlignedLoad(vector, pointer(buffer, at.offset), align);
+      const bool masks = masks_ && program_.buffer(buffer).memory != Memory::reg;
+      result =
+          load_neighbours(build_, memory, pointer(buffer, at.offset), scope.lanes, align, masks);
     } else if (at.stride == 1) {
       result = build_.CreateMaskedLoad(vector, pointer(buffer, at.offset), align, scope.mask, zero);
     } else if (scope.mask) {
       result = build_.CreateMaskedGather(vector, pointer(buffer, lane_offsets(at, scope)), align,
                                          scope.mask, zero);
+    } else if (at.stride && *at.stride > 1 && *at.stride <= kLongestShuffledStride &&
+               size_of(type) >= 4) {
+      result = load_strided(build_, memory, pointer(buffer, at.offset), scope.lanes,
+                            static_cast<unsigned>(*at.stride), align);
     } else {
       llvm::Value* offsets = lane_offsets(at, scope);
       result = llvm::PoisonValue::get(vector);
@@ -372,7 +379,8 @@ void ExpressionEmitter::store(BufferId buffer, const std::vector<Expr>& index, l
   CNNC_CHECK(at.stride != 0, "{}: all lanes store to one element", program_.buffer(buffer).name);
   value = spread(value, scope.lanes);
   if (at.stride == 1 && !scope.mask) {
-    build_.CreateAlignedStore(value, pointer(buffer, at.offset), align);
+    const bool masks = masks_ && program_.buffer(buffer).memory != Memory::reg;
+    store_neighbours(build_, value, pointer(buffer, at.offset), align, masks);
   } else if (at.stride == 1) {
     build_.CreateMaskedStore(value, pointer(buffer, at.offset), align, scope.mask);
   } else if (scope.mask) {

@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "ir/loop.h"
+#include "ir/target.h"
 
 namespace cnnc {
 
@@ -28,10 +29,14 @@ class ExpressionEmitter {
  public:
   /// `address(buffer)` is the start of a buffer, as a pointer. `kernel`, an index into
   /// Program::kernels: every index is checked against its dimension, in this kernel's name.
-  ExpressionEmitter(const Program& program, llvm::IRBuilder<>& builder,
+  ExpressionEmitter(const Program& program, const Target& target, llvm::IRBuilder<>& builder,
                     std::function<llvm::Value*(BufferId)> address,
                     std::optional<std::int64_t> kernel = std::nullopt)
-      : program_(program), build_(builder), address_(std::move(address)), checked_(kernel) {}
+      : program_(program),
+        build_(builder),
+        address_(std::move(address)),
+        checked_(kernel),
+        masks_(target.vector_bytes > 16) {}
 
   llvm::Value* emit(const Expr& expr, const Scope& scope);
   llvm::Value* combine(Reduction op, ScalarType type, llvm::Value* a, llvm::Value* b);
@@ -59,6 +64,7 @@ class ExpressionEmitter {
   llvm::IRBuilder<>& build_;
   std::function<llvm::Value*(BufferId)> address_;
   std::optional<std::int64_t> checked_;
+  bool masks_;  // AVX and what came after it load and store some lanes of a vector
 };
 
 }  // namespace cnnc

@@ -71,6 +71,8 @@ std::optional<std::int64_t> memory_stride(const Program& program, BufferId buffe
   return total;
 }
 
+std::int64_t longest_stride(ScalarType type) { return size_of(type) >= 4 ? 8 : 1; }
+
 std::optional<std::int64_t> extent(const For& loop) { return constant_extent(loop); }
 
 bool touches_written_elements_only(const Program& program, const Block& block) {

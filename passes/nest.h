@@ -46,6 +46,10 @@ bool separates(const Store& store, const For& axis, std::span<const For> axes);
 std::optional<std::int64_t> memory_stride(const Program& program, BufferId buffer,
                                           const std::vector<Expr>& index, const Var& var);
 
+/// Elements from lane to lane at which a vector of that type is still faster to load than to put
+/// together: further apart, it would read more vectors than it has lanes worth.
+std::int64_t longest_stride(ScalarType type);
+
 /// end - begin, where constant.
 std::optional<std::int64_t> extent(const For& loop);
 

@@ -4,8 +4,8 @@
 //   for i.t in 0 .. 6 { vector i in 0 .. 16 { y[i.t*16 + i] = x[i.t*16 + i] + 1 } }
 //   vector i in 0 .. 4 { y[96 + i] = x[96 + i] + 1 }
 // A loop qualifies when it stores contiguously, along its variable, and carries nothing from one
-// iteration to the next. A nest that reads along one loop and stores along another goes by square
-// blocks (transpose_blocks.h):
+// iteration to the next; what it loads may lie some elements apart. A nest that reads along one
+// loop and stores along another goes by square blocks (transpose_blocks.h):
 //   for k { for n { to[k, n] = from[n, k] } }
 //     ->
 //   for k.t { for n.t { alloc block
@@ -82,7 +82,8 @@ class Vectorizer {
       const bool varies = std::any_of(l->index.begin(), l->index.end(),
                                       [&](const Expr& i) { return depends_on(i, var); });
       if (!varies) return;
-      good &= memory_stride(program_, l->buffer, l->index, var) == 1;
+      const auto stride = memory_stride(program_, l->buffer, l->index, var);
+      good &= stride && 1 <= *stride && *stride <= longest_stride(e.type());
       widest = std::max(widest, size_of(e.type()));
     });
     return good;

@@ -1,0 +1,73 @@
+#include "codegen/vector_access.h"
+
+#include <bit>
+#include <numeric>
+
+namespace cnnc {
+
+namespace {
+
+/// Masks are for elements of four bytes and more; fewer lanes than three need none.
+bool takes_mask(llvm::Type* element, unsigned lanes, bool masks) {
+  return masks && element->getPrimitiveSizeInBits() >= 32 && !std::has_single_bit(lanes);
+}
+
+/// Lanes 0 .. count of a vector, the rest undefined where it has fewer.
+llvm::Value* resized(llvm::IRBuilder<>& build, llvm::Value* value, unsigned count) {
+  const auto lanes = llvm::cast<llvm::FixedVectorType>(value->getType())->getNumElements();
+  llvm::SmallVector<int, 16> mask(count, llvm::PoisonMaskElem);
+  std::iota(mask.begin(), mask.begin() + std::min(lanes, count), 0);
+  return build.CreateShuffleVector(value, mask);
+}
+
+/// True in the first `lanes` of `width` lanes.
+llvm::Constant* first_lanes(llvm::IRBuilder<>& build, unsigned lanes, unsigned width) {
+  llvm::SmallVector<llvm::Constant*, 16> bits;
+  for (unsigned i = 0; i < width; ++i) bits.push_back(build.getInt1(i < lanes));
+  return llvm::ConstantVector::get(bits);
+}
+
+}  // namespace
+
+llvm::Value* load_neighbours(llvm::IRBuilder<>& build, llvm::Type* element, llvm::Value* first,
+                             unsigned lanes, llvm::Align align, bool masks) {
+  if (!takes_mask(element, lanes, masks))
+    return build.CreateAlignedLoad(llvm::FixedVectorType::get(element, lanes), first, align);
+  const unsigned width = std::bit_ceil(lanes);
+  llvm::Value* all = build.CreateMaskedLoad(llvm::FixedVectorType::get(element, width), first,
+                                            align, first_lanes(build, lanes, width));
+  return resized(build, all, lanes);
+}
+
+void store_neighbours(llvm::IRBuilder<>& build, llvm::Value* value, llvm::Value* first,
+                      llvm::Align align, bool masks) {
+  auto* type = llvm::cast<llvm::FixedVectorType>(value->getType());
+  const unsigned lanes = type->getNumElements(), width = std::bit_ceil(lanes);
+  if (!takes_mask(type->getElementType(), lanes, masks))
+    build.CreateAlignedStore(value, first, align);
+  else
+    build.CreateMaskedStore(resized(build, value, width), first, align,
+                            first_lanes(build, lanes, width));
+}
+
+llvm::Value* load_strided(llvm::IRBuilder<>& build, llvm::Type* element, llvm::Value* first,
+                          unsigned lanes, unsigned stride, llvm::Align align) {
+  const unsigned span = (lanes - 1) * stride + 1;
+  const unsigned width = std::bit_ceil(lanes);  // at most the span of the least stride
+  auto* vector = llvm::FixedVectorType::get(element, width);
+  llvm::Value* gathered = llvm::PoisonValue::get(vector);
+  for (unsigned lane = 0; lane < lanes;) {
+    // The last vector ends at the last element.
+    const unsigned begin = std::min(lane * stride, span - width);
+    llvm::Value* part = build.CreateAlignedLoad(
+        vector, build.CreateConstInBoundsGEP1_64(element, first, begin), align);
+    llvm::SmallVector<int, 16> mask(width, llvm::PoisonMaskElem);
+    std::iota(mask.begin(), mask.begin() + lane, 0);
+    for (; lane < lanes && lane * stride < begin + width; ++lane)
+      mask[lane] = static_cast<int>(width + lane * stride - begin);
+    gathered = build.CreateShuffleVector(gathered, part, mask);
+  }
+  return width == lanes ? gathered : resized(build, gathered, lanes);
+}
+
+}  // namespace cnnc

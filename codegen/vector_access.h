@@ -1,0 +1,23 @@
+// Loads and stores of vectors whose lanes are no whole register, or not neighbours in memory.
+#pragma once
+
+#include <llvm/IR/IRBuilder.h>
+
+namespace cnnc {
+
+/// The longest stride at which load_strided is faster than lane by lane.
+inline constexpr std::int64_t kLongestShuffledStride = 8;
+
+/// `lanes` neighbours. Where `masks` says that the target has loads under a mask, 3 or 7 lanes take
+/// one instruction and not one for each power of two in them. Nothing behind the last one is read.
+llvm::Value* load_neighbours(llvm::IRBuilder<>& build, llvm::Type* element, llvm::Value* first,
+                             unsigned lanes, llvm::Align align, bool masks);
+void store_neighbours(llvm::IRBuilder<>& build, llvm::Value* value, llvm::Value* first,
+                      llvm::Align align, bool masks);
+
+/// Elements first[0], first[stride], ... (stride at least 2), from whole vectors over the memory
+/// between the first and the last of them.
+llvm::Value* load_strided(llvm::IRBuilder<>& build, llvm::Type* element, llvm::Value* first,
+                          unsigned lanes, unsigned stride, llvm::Align align);
+
+}  // namespace cnnc
