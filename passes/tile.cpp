@@ -56,7 +56,7 @@ std::optional<ReductionNest> match(const Program& program, const Stmt& stmt) {
   if (stores.empty()) return std::nullopt;
   if (!program.buffer(alloc->buffer).type.dims.empty()) return std::nullopt;
   Nest inner = nest_of(outer.body[2]);
-  if (inner.loops.empty() || inner.body.size() != 1) return std::nullopt;
+  if (inner.body.size() != 1) return std::nullopt;
   const auto* accumulate = inner.body.front().as<Accumulate>();
   if (!accumulate || accumulate->buffer != alloc->buffer) return std::nullopt;
   for (const For& loop : outer.loops)
@@ -72,6 +72,11 @@ std::optional<ReductionNest> match(const Program& program, const Stmt& stmt) {
   return ReductionNest{outer.loops, alloc->buffer, initial->value, inner.loops,
                        *accumulate, epilogue,      *stores.front()};
 }
+
+/// Lanes that are put together must promise to take less than this share of the time without.
+constexpr double kWorthIt = 0.85;
+/// Cycles for storing one lane of a vector on its own.
+constexpr double kStoreLane = 1.5;
 
 class Tiler {
  public:
@@ -109,35 +114,90 @@ class Tiler {
     return lanes;
   }
 
-  /// The axis whose neighbours are neighbours in the result and in the operands: the vector. -1:
-  /// none.
-  int vector_axis(const ReductionNest& nest) const {
-    for (std::size_t a = nest.axes.size(); a-- > 0;) {
-      const For& axis = nest.axes[a];
-      if (!extent(axis) || *extent(axis) < 2 ||
-          memory_stride(program_, nest.store.buffer, nest.store.index, axis.var) != 1)
-        continue;
-      bool contiguous = true;
-      for (const BufferAccess& access : accesses({Stmt{nest.inner}})) {
-        const auto stride = memory_stride(program_, access.buffer, access.index, axis.var);
-        contiguous &= stride == 0 || stride == 1;
-      }
-      if (contiguous) return static_cast<int>(a);
+  /// Elements from neighbour to neighbour along an axis: in the result, and in each operand.
+  struct Strides {
+    std::int64_t result = 0;
+    std::vector<std::int64_t> operands;
+    bool contiguous() const {
+      return result == 1 && std::ranges::all_of(operands, [](auto s) { return s == 0 || s == 1; });
     }
-    return -1;
+  };
+
+  static bool is_operand(const ReductionNest& nest, const BufferAccess& access) {
+    return access.buffer != nest.sum && !access.index.empty();
   }
 
-  Tile model_tile(const ReductionNest& nest, int vector) const {
+  /// Nothing where the axis cannot be a vector: its elements are too far from each other.
+  std::optional<Strides> strides_along(const ReductionNest& nest, const For& axis) const {
+    if (!extent(axis) || *extent(axis) < 2) return std::nullopt;
+    const auto result = memory_stride(program_, nest.store.buffer, nest.store.index, axis.var);
+    if (!result || *result < 1) return std::nullopt;
+    Strides strides{*result, {}};
+    for (const BufferAccess& access : accesses({Stmt{nest.inner}})) {
+      if (!is_operand(nest, access)) continue;
+      const auto stride = memory_stride(program_, access.buffer, access.index, axis.var);
+      const ScalarType type = program_.buffer(access.buffer).type.scalar;
+      if (!stride || *stride < 0 || *stride > longest_stride(type)) return std::nullopt;
+      strides.operands.push_back(*stride);
+    }
+    return strides;
+  }
+
+  /// The vector axis (-1: none) and the tile. Innermost first, an axis whose neighbours are
+  /// neighbours in the result and in the operands; where that one fills no vector, whichever the
+  /// model takes for the fastest, lanes being put together and taken apart included.
+  std::pair<int, Tile> choose(const ReductionNest& nest) const {
+    std::vector<std::pair<int, Strides>> candidates;
+    for (std::size_t a = nest.axes.size(); a-- > 0;)
+      if (const auto strides = strides_along(nest, nest.axes[a]))
+        candidates.emplace_back(static_cast<int>(a), *strides);
+    const auto best = std::ranges::find_if(
+        candidates, [](const auto& candidate) { return candidate.second.contiguous(); });
+    const bool found = best != candidates.end();
+    std::pair<int, Tile> result{found ? best->first : -1, {}};
+    result.second = model_tile(nest, result.first, found ? best->second : Strides{});
+    const std::int64_t lanes = lanes_of(nest);
+    if (found && *extent(nest.axes[static_cast<std::size_t>(best->first)]) >= lanes) return result;
+    double least = kWorthIt * nest_cycles(nest, result, 1);
+    for (const auto& [axis, strides] : candidates) {
+      if (axis == result.first) continue;
+      const std::pair other{axis, model_tile(nest, axis, strides)};
+      const double cycles = nest_cycles(nest, other, strides.result);
+      if (cycles >= least) continue;
+      least = cycles;
+      result = other;
+    }
+    return result;
+  }
+
+  /// Cycles for all sums of a nest and for storing them.
+  double nest_cycles(const ReductionNest& nest, const std::pair<int, Tile>& choice,
+                     std::int64_t stride) const {
+    double terms = 1, stores = 1;
+    for (const For& loop : nest.reduce)
+      terms *= static_cast<double>(extent(loop).value_or(kGroupSize));
+    const std::int64_t lanes = choice.first < 0 ? 1 : lanes_of(nest);
+    for (std::size_t a = 0; a < nest.axes.size(); ++a) {
+      const std::int64_t length = extent(nest.axes[a]).value_or(kGroupSize);
+      stores *= static_cast<double>(
+          static_cast<int>(a) == choice.first ? (length + lanes - 1) / lanes : length);
+    }
+    if (stride != 1) stores *= kStoreLane * static_cast<double>(lanes);
+    return choice.second.cycles * terms + stores;
+  }
+
+  Tile model_tile(const ReductionNest& nest, int vector, const Strides& strides) const {
     std::vector<TileAxis> axes;
     for (std::size_t a = 0; a < nest.axes.size(); ++a)
       axes.push_back({extent(nest.axes[a]).value_or(0), static_cast<int>(a) == vector});
     std::vector<TileLoad> loads;
     for (const BufferAccess& access : accesses({Stmt{nest.inner}})) {
-      if (access.buffer == nest.sum || access.index.empty()) continue;
+      if (!is_operand(nest, access)) continue;
       TileLoad load;
       for (const For& axis : nest.axes)
         load.varies.push_back(std::any_of(access.index.begin(), access.index.end(),
                                           [&](const Expr& e) { return depends_on(e, axis.var); }));
+      if (loads.size() < strides.operands.size()) load.stride = strides.operands[loads.size()];
       loads.push_back(std::move(load));
     }
     return choose_tile(axes, loads, operations(nest.inner.value), lanes_of(nest), target_);
@@ -169,8 +229,7 @@ class Tiler {
   };
 
   Block tile_nest(const ReductionNest& nest) {
-    const int vector = vector_axis(nest);
-    const Tile tile = model_tile(nest, vector);
+    const auto [vector, tile] = choose(nest);
     std::vector<Part> parts(nest.axes.size());
     return emit_axis(nest, vector, tile, parts, 0);
   }

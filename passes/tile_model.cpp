@@ -44,10 +44,15 @@ class Model {
 
   /// Cycles for one step of the reduction over a tile of `factors` (vectors along the vector axis).
   double tile_cycles(const std::vector<std::int64_t>& factors) const {
-    double accumulators = 1, load_count = 0;
+    double accumulators = 1, load_count = 0, shuffles = 0;
     for (auto f : factors) accumulators *= static_cast<double>(f);
-    for (const TileLoad& load : loads_) load_count += static_cast<double>(distinct(load, factors));
-    const double busy = accumulators * operations_ / 2;
+    for (const TileLoad& load : loads_) {
+      const auto vectors = static_cast<double>(distinct(load, factors));
+      const auto parts = static_cast<double>(std::max<std::int64_t>(load.stride, 1));
+      load_count += vectors * parts;
+      shuffles += vectors * (parts - 1);
+    }
+    const double busy = std::max(shuffles, (accumulators * operations_ + shuffles) / 2);
     const double waiting =
         kIndependent / 2;  // for the result before, where there are too few accumulators
     const double code = 1 + kCodeCost * accumulators * operations_;
@@ -120,8 +125,12 @@ class Model {
 
 Tile choose_tile(const std::vector<TileAxis>& axes, const std::vector<TileLoad>& loads,
                  std::int64_t operations, std::int64_t lanes, const Target& target) {
-  if (!target.tile.empty()) return given_tile(axes, lanes, target.tile);
   const Model model(axes, loads, operations, lanes, target);
+  if (!target.tile.empty()) {
+    Tile tile = given_tile(axes, lanes, target.tile);
+    tile.cycles = model.total_cycles(tile.factors);
+    return tile;
+  }
   std::vector<std::int64_t> best(axes.size(), 1), factors(axes.size(), 1);
   double least = std::numeric_limits<double>::infinity();
   // Axes outside the three innermost ones and the vector stay whole: larger blocks of them reuse
@@ -147,7 +156,7 @@ Tile choose_tile(const std::vector<TileAxis>& axes, const std::vector<TileLoad>&
     factors[axis] = 1;
   };
   search(first);
-  return {best};
+  return {best, least};
 }
 
 }  // namespace cnnc

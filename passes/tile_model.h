@@ -19,11 +19,15 @@ struct TileAxis {
 /// One operand that the inner statement loads: which axes its address depends on.
 struct TileLoad {
   std::vector<bool> varies;  // one an axis
+  /// Elements from lane to lane along the vector axis: that many loads, and one shuffle less, make
+  /// one vector. 0: all lanes have one element.
+  std::int64_t stride = 1;
 };
 
 /// Factors, one an axis; of the vector axis: how many vectors.
 struct Tile {
   std::vector<std::int64_t> factors;
+  double cycles = 0;  // for one step of the reduction of all results
 };
 
 /// The tile with the least estimated time: per step of the reduction max(multiply-adds, loads) on a

@@ -135,6 +135,10 @@ std::vector<Sample> convolution_samples() {
       {1, 1}, 1);
   add("dilated_unequal_pad", {kBatch, 7, 6, 2}, {3, 2, 2, 3}, {1, 2}, {3, 1, 0, 2}, {2, 3}, 1);
   add("pad_over_the_kernel", {kBatch, 3, 2, 2}, {2, 2, 2, 3}, {1, 1}, {3, 4, 0, 3}, {1, 1}, 1);
+  add("narrow_channels", {kBatch, 3, 21, 3}, {3, 3, 3, 3}, {1, 1}, {1, 1, 1, 1}, {1, 1}, 1);
+  add("narrow_channels_apart", {kBatch, 4, 38, 2}, {1, 3, 2, 2}, {1, 2}, {0, 0, 1, 1}, {1, 1}, 1);
+  add("one_channel_apart", {kBatch, 4, 36, 1}, {3, 3, 1, 1}, {2, 2}, {1, 1, 1, 1}, {1, 1}, 1);
+  add("one_tap_of_one_channel", {kBatch, 2, 35, 1}, {1, 1, 1, 1}, {1, 1}, {0, 0, 0, 0}, {1, 1}, 1);
   add("kernel_is_the_input", {kBatch, 4, 3, 3}, {4, 3, 3, 6}, {1, 1}, {0, 0, 0, 0}, {1, 1}, 1);
   add("one_pixel", {kBatch, 1, 1, 3}, {3, 3, 3, 2}, {1, 1}, {1, 1, 1, 1}, {1, 1}, 1);
   add("two_groups", {kBatch, 5, 4, 4}, {3, 3, 2, 6}, {1, 1}, {1, 1, 1, 1}, {1, 1}, 2);
