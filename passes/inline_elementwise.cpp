@@ -51,14 +51,30 @@ std::size_t tree_size(const Expr& expr) {
 
 bool is_free(const Expr& value) { return cost(value) == 0; }
 
+/// Whether where an element is decides what it is made of: which phase of a strided convolution's
+/// gradient it belongs to, say.
+bool chooses_by_place(const Expr& value) {
+  bool found = false;
+  walk(value, [&](const Expr& e) {
+    const auto* choice = e.as<Select>();
+    if (!choice) return;
+    walk(choice->condition, [&](const Expr& part) {
+      const auto* binary = part.as<Binary>();
+      found |= binary && is_comparison(binary->op) && binary->a.type() == ScalarType::i64;
+    });
+  });
+  return found;
+}
+
 /// The index of `producer.buffer` that holds element `index` of `view`; nothing where that needs
-/// division in the last dimension.
+/// division in the last dimension, or would make a choice by a quotient for each element.
 std::optional<std::vector<Expr>> in_producer(const Program& program,
                                              const ElementwiseKernel& producer, BufferId view,
                                              const std::vector<Expr>& index) {
   const Dims& from = program.buffer(view).type.dims;
   const Dims& to = program.buffer(producer.buffer).type.dims;
   if (from == to) return index;
+  if (chooses_by_place(producer.value)) return std::nullopt;
   if (from.empty() || to.empty() || from.back() != to.back() || from.front() != to.front())
     return std::nullopt;
   Expr flat = 0;
