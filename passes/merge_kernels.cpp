@@ -78,12 +78,29 @@ bool wants_samples(const For& sample_loop) {
   return stores_sample && shares_operand;
 }
 
+/// Puts `stmt` as early among `block` as what it depends on allows: the zeros that a sum over the
+/// group starts with do not stand between loops over samples.
+void insert_early(const Program& program, const Stmt& stmt, Block& block) {
+  std::size_t at = block.size();
+  if (stmt.as<For>()) {
+    const Footprint mine = footprint(program, {stmt});
+    while (at > 0 && block[at - 1].as<For>() &&
+           !footprint(program, {block[at - 1]}).conflicts_with(mine))
+      --at;
+  }
+  block.insert(block.begin() + static_cast<std::ptrdiff_t>(at), stmt);
+}
+
 /// Joins the sample loops of a group's body where one may follow the other sample by sample.
 Block join_samples(const Program& program, const Block& body, const Var& group) {
   Block result;
   for (const Stmt& stmt : body) {
     const auto* loop = stmt.as<For>();
-    if (!loop || !is_sample_loop(*loop, group) || wants_samples(*loop)) {
+    if (!loop || !is_sample_loop(*loop, group)) {
+      insert_early(program, stmt, result);
+      continue;
+    }
+    if (wants_samples(*loop)) {
       result.push_back(stmt);
       continue;
     }
