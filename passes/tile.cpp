@@ -75,6 +75,10 @@ std::optional<ReductionNest> match(const Program& program, const Stmt& stmt) {
 
 /// Lanes that are put together must promise to take less than this share of the time without.
 constexpr double kWorthIt = 0.85;
+/// Sums of fewer terms spend their time on what follows them: where that goes lane by lane, by code
+/// of its own each, a tile in more registers than these is more code and no faster.
+constexpr double kFewTerms = 16;
+constexpr std::int64_t kFewRegisters = 6;
 /// Cycles for storing one lane of a vector on its own.
 constexpr double kStoreLane = 1.5;
 
@@ -170,20 +174,27 @@ class Tiler {
     return result;
   }
 
+  static double terms_of(const ReductionNest& nest) {
+    double terms = 1;
+    for (const For& loop : nest.reduce)
+      terms *= static_cast<double>(extent(loop).value_or(kGroupSize));
+    return terms;
+  }
+
   /// Cycles for all sums of a nest and for storing them.
   double nest_cycles(const ReductionNest& nest, const std::pair<int, Tile>& choice,
                      std::int64_t stride) const {
-    double terms = 1, stores = 1;
-    for (const For& loop : nest.reduce)
-      terms *= static_cast<double>(extent(loop).value_or(kGroupSize));
+    double stores = 1;
     const std::int64_t lanes = choice.first < 0 ? 1 : lanes_of(nest);
     for (std::size_t a = 0; a < nest.axes.size(); ++a) {
       const std::int64_t length = extent(nest.axes[a]).value_or(kGroupSize);
       stores *= static_cast<double>(
           static_cast<int>(a) == choice.first ? (length + lanes - 1) / lanes : length);
     }
+    stores *= static_cast<double>(std::ranges::count_if(
+        accesses(nest.epilogue), [&](const auto& access) { return is_operand(nest, access); }));
     if (stride != 1) stores *= kStoreLane * static_cast<double>(lanes);
-    return choice.second.cycles * terms + stores;
+    return choice.second.cycles * terms_of(nest) + stores;
   }
 
   Tile model_tile(const ReductionNest& nest, int vector, const Strides& strides) const {
@@ -200,7 +211,10 @@ class Tiler {
       if (loads.size() < strides.operands.size()) load.stride = strides.operands[loads.size()];
       loads.push_back(std::move(load));
     }
-    return choose_tile(axes, loads, operations(nest.inner.value), lanes_of(nest), target_);
+    Target target = target_;
+    if (strides.result > 1 && terms_of(nest) < kFewTerms)
+      target.registers = std::min(target.registers, kFewRegisters);
+    return choose_tile(axes, loads, operations(nest.inner.value), lanes_of(nest), target);
   }
 
   /// Instructions of one accumulation: a product joins its sum in one. Those of an index are not
