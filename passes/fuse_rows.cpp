@@ -1,4 +1,4 @@
-// fuse_rows (y is 28 rows high, a band is 2):
+// fuse_rows (the image is 28 rows high, a band is 2):
 //   for y in 0 .. 28 { for x, c { image[n,y,x,c] = ... } }
 //   for y in 0 .. 14 { for x, c { for ky, kx { ... image[n, y*2 + ky, x*2 + kx, c] } } }
 //     ->
@@ -19,6 +19,8 @@ namespace cnnc {
 namespace {
 
 constexpr std::size_t kRow = 1;  // of [n, h, w, c]
+/// Shorter rows would leave too few sums for a tile, which takes several rows then.
+constexpr std::int64_t kShortestRow = 8;
 
 bool is_rows_loop(const Stmt& stmt) {
   const auto* loop = stmt.as<For>();
@@ -107,6 +109,7 @@ class RowFuser {
         return std::nullopt;
     const Buffer& buffer = program_.buffer(*image);
     const bool own = buffer.memory == Memory::arena && !buffer.view_of &&
+                     buffer.type.dims[kRow + 1] >= kShortestRow &&
                      std::ranges::none_of(program_.buffers, [&](const Buffer& other) {
                        return other.view_of == image;
                      });
@@ -158,11 +161,13 @@ class RowFuser {
   static Stmt in_bands(const Block& block, std::size_t at, std::size_t end, BufferId image,
                        std::int64_t rows) {
     const For &producer = *block[at].as<For>(), &reader = *block[at + 1].as<For>();
-    const Var band = make_var(reader.var->name), row = make_var("row");
-    Block make = with_rows(producer.body, image, [&](const Expr&) { return Expr(row); });
-    make = substitute(make, {{producer.var, Expr(band) * rows + Expr(row)}});
+    const Var band = make_var(reader.var->name), variable = make_var("row");
+    const Expr row = rows == 1 ? Expr(0) : Expr(variable);
     For result{band, 0, reader.end, LoopKind::serial, {}};
-    result.body.push_back(Stmt{For{row, 0, rows, LoopKind::serial, std::move(make)}});
+    result.body = with_rows(producer.body, image, [&](const Expr&) { return row; });
+    result.body = substitute(result.body, {{producer.var, Expr(band) * rows + row}});
+    if (rows > 1)
+      result.body = {Stmt{For{variable, 0, rows, LoopKind::serial, std::move(result.body)}}};
     for (std::size_t i = at + 1; i < end; ++i) {
       const For& loop = *block[i].as<For>();
       Block take = with_rows(loop.body, image,
