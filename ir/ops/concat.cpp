@@ -1,4 +1,6 @@
 // concat {axis=3}: operands one after the other along a dimension.
+#include <algorithm>
+
 #include "ir/ops/rules.h"
 
 namespace cnnc {
@@ -18,7 +20,10 @@ std::vector<TensorType> concat_type(const OpContext& context) {
     fail("{}: there is no dimension {}", describe("concat", context.operands), axis);
   }
   const std::size_t at = static_cast<std::size_t>(axis);
-  if (result.dims[at] == kBatch) {
+  const auto appends_rows = [at](const TensorType& operand) {
+    return at < operand.dims.size() && operand.dims[at] == kBatch;
+  };
+  if (std::ranges::any_of(context.operands, appends_rows)) {
     fail("{}: rows of the batch cannot be appended", describe("concat", context.operands));
   }
   for (const TensorType& operand : context.operands.subspan(1)) {
