@@ -141,6 +141,7 @@ std::vector<Sample> convolution_samples() {
   add("one_tap_of_one_channel", {kBatch, 2, 35, 1}, {1, 1, 1, 1}, {1, 1}, {0, 0, 0, 0}, {1, 1}, 1);
   add("kernel_is_the_input", {kBatch, 4, 3, 3}, {4, 3, 3, 6}, {1, 1}, {0, 0, 0, 0}, {1, 1}, 1);
   add("one_pixel", {kBatch, 1, 1, 3}, {3, 3, 3, 2}, {1, 1}, {1, 1, 1, 1}, {1, 1}, 1);
+  add("one_pixel_for_a_stride", {kBatch, 1, 1, 3}, {3, 3, 3, 2}, {2, 2}, {1, 1, 1, 1}, {1, 1}, 1);
   add("two_groups", {kBatch, 5, 4, 4}, {3, 3, 2, 6}, {1, 1}, {1, 1, 1, 1}, {1, 1}, 2);
   add("depthwise", {kBatch, 5, 5, 6}, {3, 3, 1, 6}, {2, 1}, {1, 1, 1, 1}, {1, 1}, 6);
   add("depthwise_times_two", {kBatch, 4, 4, 3}, {2, 2, 1, 6}, {1, 1}, {0, 1, 0, 1}, {1, 1}, 3);
