@@ -24,6 +24,9 @@ namespace {
 /// Above this many results a sum over the batch is not split into groups: partial sums would cost
 /// more than they gain.
 constexpr std::int64_t kMaxGroupedResults = std::int64_t{1} << 16;
+/// The same where a sample alone sums up that many terms, which pays for adding a sample's sums to
+/// a group's; not doing so would read all samples again for every few results.
+constexpr std::int64_t kLongTerms = 64, kMaxLongGroupedResults = std::int64_t{1} << 20;
 
 Expr load_count(BufferId count) { return load(count, ScalarType::i64, {}); }
 
@@ -154,7 +157,11 @@ class Lowering {
     const auto is_batch = [](const Axis& axis) { return axis.extent == kBatch; };
     const bool over_batch = std::any_of(stage.reduce.begin(), stage.reduce.end(), is_batch);
     const std::int64_t results = element_count(stage.dims(), graph_.batch);
-    if (over_batch && results <= kMaxGroupedResults) {
+    std::int64_t terms = 1;  // of one sample
+    for (const Axis& axis : stage.reduce)
+      if (!is_batch(axis)) terms *= axis.extent;
+    if (over_batch &&
+        results <= (terms >= kLongTerms ? kMaxLongGroupedResults : kMaxGroupedResults)) {
       emit_grouped(stage, buffer, layer);
       return;
     }
