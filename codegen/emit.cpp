@@ -139,10 +139,17 @@ class FunctionEmitter {
 
   void emit_store(BufferId buffer, const std::vector<Expr>& index, const Expr& value,
                   const Scope& scope) {
-    expressions_.store(buffer, index, expressions_.emit(value, scope), scope);
+    Scope inner = scope;
+    walk(value, [&](const Expr& e) {
+      const auto* l = e.as<Load>();
+      if (l && program_.storage(l->buffer) == program_.storage(buffer))
+        inner.updated = program_.storage(buffer);
+    });
+    expressions_.store(buffer, index, expressions_.emit(value, inner), inner);
   }
 
-  void emit_accumulate(const Accumulate& accumulate, const Scope& scope) {
+  void emit_accumulate(const Accumulate& accumulate, Scope scope) {
+    scope.updated = program_.storage(accumulate.buffer);
     llvm::Value* old = expressions_.load(accumulate.buffer, accumulate.index, scope);
     llvm::Value* value = expressions_.emit(accumulate.value, scope);
     value = expressions_.combine(accumulate.op, program_.buffer(accumulate.buffer).type.scalar, old,

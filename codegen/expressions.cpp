@@ -321,6 +321,12 @@ llvm::Value* ExpressionEmitter::permuted_row(BufferId buffer,
       mask);
 }
 
+/// Whether part vectors of `buffer` go under a mask.
+bool ExpressionEmitter::takes_masks(BufferId buffer, const Scope& scope) const {
+  return masks_ && program_.buffer(buffer).memory != Memory::reg &&
+         scope.updated != program_.storage(buffer);
+}
+
 llvm::Value* ExpressionEmitter::load(BufferId buffer, const std::vector<Expr>& index,
                                      const Scope& scope) {
   const ScalarType type = program_.buffer(buffer).type.scalar;
@@ -336,7 +342,7 @@ llvm::Value* ExpressionEmitter::load(BufferId buffer, const std::vector<Expr>& i
     auto* vector = llvm::FixedVectorType::get(memory, scope.lanes);
     auto* zero = llvm::Constant::getNullValue(vector);
     if (at.stride == 1 && !scope.mask) {
-      const bool masks = masks_ && program_.buffer(buffer).memory != Memory::reg;
+      const bool masks = takes_masks(buffer, scope);
       result =
           load_neighbours(build_, memory, pointer(buffer, at.offset), scope.lanes, align, masks);
     } else if (at.stride == 1) {
@@ -379,7 +385,7 @@ void ExpressionEmitter::store(BufferId buffer, const std::vector<Expr>& index, l
   CNNC_CHECK(at.stride != 0, "{}: all lanes store to one element", program_.buffer(buffer).name);
   value = spread(value, scope.lanes);
   if (at.stride == 1 && !scope.mask) {
-    const bool masks = masks_ && program_.buffer(buffer).memory != Memory::reg;
+    const bool masks = takes_masks(buffer, scope);
     store_neighbours(build_, value, pointer(buffer, at.offset), align, masks);
   } else if (at.stride == 1) {
     build_.CreateMaskedStore(value, pointer(buffer, at.offset), align, scope.mask);

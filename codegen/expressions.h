@@ -4,6 +4,7 @@
 #include <llvm/IR/IRBuilder.h>
 
 #include <functional>
+#include <optional>
 #include <unordered_map>
 
 #include "ir/loop.h"
@@ -19,6 +20,9 @@ struct Scope {
   Var lane;       // the vector variable; null outside vector loops
   unsigned lanes = 1;
   llvm::Value* mask = nullptr;  // <lanes x i1> inside an If on the vector variable
+  /// Memory that the statement reads and writes. Part vectors of it go without masks: a load under
+  /// a mask waits for every store that its whole register meets.
+  std::optional<BufferId> updated;
 };
 
 llvm::Type* llvm_type(ScalarType type, llvm::LLVMContext& context);
@@ -52,6 +56,7 @@ class ExpressionEmitter {
   void check(BufferId buffer, const std::vector<Expr>& index, const Scope& scope);
   Access access(BufferId buffer, const std::vector<Expr>& index, const Scope& scope);
   llvm::Value* lane_offsets(const Access& access, const Scope& scope);
+  bool takes_masks(BufferId buffer, const Scope& scope) const;
   llvm::Value* pointer(BufferId buffer, llvm::Value* offset);
   llvm::Value* permuted_row(BufferId buffer, const std::vector<std::int64_t>& offsets);
   llvm::Value* choose(const std::vector<std::int64_t>& from_a, llvm::Value* a, llvm::Value* b);
