@@ -9,9 +9,9 @@
 
 #include <algorithm>
 #include <optional>
-#include <set>
 
 #include "passes/elementwise_kernel.h"
+#include "passes/footprint.h"
 #include "passes/nest.h"
 
 namespace cnnc {
@@ -37,22 +37,6 @@ std::optional<Sums> sums_of(const Program& program, const Kernel& kernel) {
   return Sums{nest, *result};
 }
 
-bool reads(const Program& program, const Block& block, BufferId storage) {
-  return std::ranges::any_of(accesses(block), [&](const BufferAccess& access) {
-    return !access.write && program.storage(access.buffer) == storage;
-  });
-}
-
-/// Whether one writes what the other one reads or writes.
-bool conflict(const Program& program, const Block& a, const Block& b) {
-  const auto mine = accesses(a), others = accesses(b);
-  return std::ranges::any_of(mine, [&](const BufferAccess& x) {
-    return std::ranges::any_of(others, [&](const BufferAccess& y) {
-      return (x.write || y.write) && program.storage(x.buffer) == program.storage(y.buffer);
-    });
-  });
-}
-
 /// The last part of a buffer's name that is not a number: add of conv2.add.3.
 std::string short_name(const std::string& name) {
   const std::size_t end = name.find_last_not_of(".0123456789") + 1;
@@ -62,7 +46,10 @@ std::string short_name(const std::string& name) {
 
 class Fuser {
  public:
-  explicit Fuser(const Program& program) : program_(program) {}
+  explicit Fuser(const Program& program) : program_(program) {
+    for (const Kernel& kernel : program.kernels)
+      footprints_.push_back(footprint(program, kernel.body));
+  }
 
   Program run() {
     for (std::size_t at = 0; at < program_.kernels.size(); ++at)
@@ -76,12 +63,12 @@ class Fuser {
     Block epilogue{Stmt{sums.result}};
     std::vector<std::size_t> taken;
     for (std::size_t k = at + 1; k < program_.kernels.size(); ++k) {
-      const auto store = next_store(program_.kernels[k], sums, epilogue);
+      const auto store = next_store(k, sums, epilogue);
       if (!store || !may_move(at, k, taken)) continue;
       Block longer = epilogue;
       longer.push_back(Stmt{*store});
       const Block start(sums.nest.body.begin(), sums.nest.body.begin() + 3);
-      if (conflict(program_, start, {Stmt{*store}}) ||
+      if (footprint(program_, start).conflicts_with(footprint(program_, {Stmt{*store}})) ||
           !touches_written_elements_only(program_, longer))
         continue;
       epilogue = std::move(longer);
@@ -94,18 +81,22 @@ class Fuser {
         if (std::ranges::find(kernel.layers, layer) == kernel.layers.end())
           kernel.layers.push_back(layer);
     kernel.name += ".." + program_.kernels[taken.back()].name;
-    for (std::size_t i = taken.size(); i-- > 0;)
-      program_.kernels.erase(program_.kernels.begin() + static_cast<std::ptrdiff_t>(taken[i]));
+    for (std::size_t i = taken.size(); i-- > 0;) {
+      const auto offset = static_cast<std::ptrdiff_t>(taken[i]);
+      program_.kernels.erase(program_.kernels.begin() + offset);
+      footprints_.erase(footprints_.begin() + offset);
+    }
     Block body(sums.nest.body.begin(), sums.nest.body.begin() + 3);
     const Block rest = with_lets(at, epilogue);
     body.insert(body.end(), rest.begin(), rest.end());
     program_.kernels[at].body = wrap(sums.nest.loops, std::move(body));
+    footprints_[at] = footprint(program_, program_.kernels[at].body);
   }
 
   /// What `kernel` stores, in terms of the loops of `sums`, if it is elementwise over the same
   /// elements and reads one that `epilogue` stores.
-  std::optional<Store> next_store(const Kernel& kernel, const Sums& sums,
-                                  const Block& epilogue) const {
+  std::optional<Store> next_store(std::size_t k, const Sums& sums, const Block& epilogue) const {
+    const Kernel& kernel = program_.kernels[k];
     const auto elementwise = elementwise_of(kernel);
     if (!elementwise || group_loop(kernel) || program_.buffer(elementwise->buffer).view_of ||
         program_.buffer(elementwise->buffer).type.dims !=
@@ -115,7 +106,7 @@ class Fuser {
     for (std::size_t i = 0; i < elementwise->index.size(); ++i)
       if (const auto* var = elementwise->index[i].as<Var>()) axes[*var] = sums.result.index[i];
     const bool fed = std::ranges::any_of(epilogue, [&](const Stmt& stmt) {
-      return reads(program_, kernel.body, program_.storage(stmt.as<Store>()->buffer));
+      return footprints_[k].reads.contains(program_.storage(stmt.as<Store>()->buffer));
     });
     if (!fed) return std::nullopt;
     return Store{elementwise->buffer, sums.result.index, substitute(elementwise->value, axes)};
@@ -125,7 +116,7 @@ class Fuser {
   bool may_move(std::size_t to, std::size_t from, const std::vector<std::size_t>& taken) const {
     for (std::size_t k = to + 1; k < from; ++k)
       if (std::ranges::find(taken, k) == taken.end() &&
-          conflict(program_, program_.kernels[k].body, program_.kernels[from].body))
+          footprints_[k].conflicts_with(footprints_[from]))
         return false;
     return true;
   }
@@ -163,12 +154,12 @@ class Fuser {
 
   bool read_elsewhere(std::size_t at, BufferId buffer) const {
     for (std::size_t k = 0; k < program_.kernels.size(); ++k)
-      if (k != at && reads(program_, program_.kernels[k].body, program_.storage(buffer)))
-        return true;
+      if (k != at && footprints_[k].reads.contains(program_.storage(buffer))) return true;
     return false;
   }
 
   Program program_;
+  std::vector<Footprint> footprints_;  // of its kernels
 };
 
 }  // namespace

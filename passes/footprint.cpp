@@ -1,0 +1,23 @@
+#include "passes/footprint.h"
+
+#include <algorithm>
+
+#include "passes/nest.h"
+
+namespace cnnc {
+
+bool Footprint::conflicts_with(const Footprint& other) const {
+  const auto meet = [](const std::set<BufferId>& a, const std::set<BufferId>& b) {
+    return std::any_of(a.begin(), a.end(), [&](BufferId id) { return b.contains(id); });
+  };
+  return meet(writes, other.writes) || meet(writes, other.reads) || meet(reads, other.writes);
+}
+
+Footprint footprint(const Program& program, const Block& block) {
+  Footprint result;
+  for (const BufferAccess& access : accesses(block))
+    (access.write ? result.writes : result.reads).insert(program.storage(access.buffer));
+  return result;
+}
+
+}  // namespace cnnc
