@@ -4,7 +4,8 @@
 //   kernel sum   { for n { t[n] = sum of s[n,i] } }            t[n] = sum of s[n,i] } }
 // The buffer r goes with its kernel. Before that, sums over a pooled gradient go to its arg-max
 // (route_gradients.cpp), which alone does not keep every bit; after it, what reads sums moves to
-// where they end (fuse_epilogues.cpp), and a convolution and its pool go row by row (fuse_rows.cpp).
+// where they end (fuse_epilogues.cpp), and a convolution and its pool go row by row
+// (fuse_rows.cpp).
 #include "passes/fuse.h"
 
 #include "passes/drop_unused_buffers.h"

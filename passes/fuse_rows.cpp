@@ -13,6 +13,7 @@
 
 #include "passes/integer_range.h"
 #include "passes/nest.h"
+#include "passes/permute_buffer.h"
 
 namespace cnnc {
 
@@ -97,8 +98,7 @@ class RowFuser {
     std::optional<BufferId> image;
     bool good = true;
     for (const BufferAccess& access : accesses({stmt})) {
-      if (program_.buffer(access.buffer).memory == Memory::reg) continue;
-      if (!access.write) continue;
+      if (!access.write || program_.buffer(access.buffer).memory == Memory::reg) continue;
       good &= !image || image == access.buffer;
       image = access.buffer;
       good &= access.index.size() == 4 && same(access.index[kRow], Expr(row));
@@ -107,12 +107,8 @@ class RowFuser {
     for (const BufferAccess& access : accesses({stmt}))
       if (!access.write && program_.storage(access.buffer) == program_.storage(*image))
         return std::nullopt;
-    const Buffer& buffer = program_.buffer(*image);
-    const bool own = buffer.memory == Memory::arena && !buffer.view_of &&
-                     buffer.type.dims[kRow + 1] >= kShortestRow &&
-                     std::ranges::none_of(program_.buffers, [&](const Buffer& other) {
-                       return other.view_of == image;
-                     });
+    const bool own = may_be_permuted(program_, *image) &&
+                     program_.buffer(*image).type.dims[kRow + 1] >= kShortestRow;
     return own ? image : std::nullopt;
   }
 
@@ -181,24 +177,10 @@ class RowFuser {
   /// `block` with another row in every index of `image`.
   static Block with_rows(const Block& block, BufferId image,
                          const std::function<Expr(const Expr&)>& row) {
-    Block result = map_exprs(block, [&](const Expr& top) {
-      return transform(top, [&](const Expr& e) -> Expr {
-        const auto* l = e.as<Load>();
-        if (!l || l->buffer != image) return {};
-        std::vector<Expr> index = l->index;
-        index[kRow] = row(index[kRow]);
-        return load(image, e.type(), std::move(index));
-      });
+    return map_indices(block, [&](BufferId buffer, std::vector<Expr> index) {
+      if (buffer == image) index[kRow] = row(index[kRow]);
+      return index;
     });
-    const std::function<void(Block&)> stores = [&](Block& inner) {
-      for (Stmt& stmt : inner) {
-        if (auto* loop = stmt.as<For>()) stores(loop->body);
-        if (auto* store = stmt.as<Store>(); store && store->buffer == image)
-          store->index[kRow] = row(store->index[kRow]);
-      }
-    };
-    stores(result);
-    return result;
   }
 
   Program program_;

@@ -77,11 +77,9 @@ void conjuncts(const Expr& expr, std::vector<Expr>& all) {
 /// The border that `kernel` puts around the image, if that is what it does.
 std::optional<Border> border_of(const Program& program, const Kernel& kernel,
                                 const PooledGradient& pooled) {
-  const For* groups = group_loop(kernel);
-  if (!groups || groups->body.size() != 1 || !groups->body.front().as<For>() ||
-      !is_sample_loop(*groups->body.front().as<For>(), groups->var))
-    return std::nullopt;
-  const Nest nest = nest_of(groups->body.front());
+  const For* samples = only_sample_loop(kernel);
+  if (!samples) return std::nullopt;
+  const Nest nest = nest_of(Stmt{*samples});
   const auto* store = nest.body.size() == 1 ? nest.body.front().as<Store>() : nullptr;
   const auto* choice = store ? store->value.as<Select>() : nullptr;
   const auto* zero = choice ? choice->b.as<Const>() : nullptr;
@@ -92,7 +90,7 @@ std::optional<Border> border_of(const Program& program, const Kernel& kernel,
     return std::nullopt;
   const Dims& dims = program.buffer(store->buffer).type.dims;
   const Dims image = pooled.image(program);
-  const Loops loops = loops_of(groups->body);
+  const Loops loops = loops_of({Stmt{*samples}});
   for (std::size_t i = 0; i < 4; ++i)
     if (!same(store->index[i], Expr(nest.loops[i].var)) ||
         (i > 0 && !covers(store->index[i], dims[i], loops)))

@@ -76,34 +76,12 @@ Program localize(const Program& program, const Target&) {
   for (Kernel& kernel : result.kernels) {
     const For* group = group_loop(kernel);
     if (!group) continue;
-    const auto first_index = [&](BufferId buffer, std::vector<Expr> index) {
+    kernel.body = map_indices(kernel.body, [&](BufferId buffer, std::vector<Expr> index) {
       const auto found = local.find(program.storage(buffer));
       if (found != local.end())
         index.front() = found->second ? index.front() - Expr(group->var) * kGroupSize : Expr(0);
       return index;
-    };
-    Block body = map_exprs(kernel.body, [&](const Expr& top) {
-      return transform(top, [&](const Expr& e) -> Expr {
-        const auto* l = e.as<Load>();
-        return l && local.contains(program.storage(l->buffer))
-                   ? load(l->buffer, e.type(), first_index(l->buffer, l->index))
-                   : Expr();
-      });
     });
-    const std::function<void(Block&)> stores = [&](Block& block) {
-      for (Stmt& stmt : block) {
-        if (auto* store = stmt.as<Store>()) store->index = first_index(store->buffer, store->index);
-        if (auto* accumulate = stmt.as<Accumulate>())
-          accumulate->index = first_index(accumulate->buffer, accumulate->index);
-        if (auto* loop = stmt.as<For>()) stores(loop->body);
-        if (auto* branch = stmt.as<If>()) {
-          stores(branch->then_body);
-          stores(branch->else_body);
-        }
-      }
-    };
-    stores(body);
-    kernel.body = std::move(body);
   }
   return result;
 }

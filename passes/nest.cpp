@@ -125,6 +125,37 @@ bool is_sample_loop(const For& loop, const Var& group) {
          (same(least->a, end) || same(least->b, end));
 }
 
+const For* only_sample_loop(const Kernel& kernel) {
+  const For* groups = group_loop(kernel);
+  const auto* loop = groups && groups->body.size() == 1 ? groups->body.front().as<For>() : nullptr;
+  return loop && is_sample_loop(*loop, groups->var) ? loop : nullptr;
+}
+
+Block map_indices(
+    const Block& block,
+    const std::function<std::vector<Expr>(BufferId, const std::vector<Expr>&)>& rewrite) {
+  Block result = map_exprs(block, [&](const Expr& top) {
+    return transform(top, [&](const Expr& e) -> Expr {
+      const auto* l = e.as<Load>();
+      return l ? load(l->buffer, e.type(), rewrite(l->buffer, l->index)) : Expr();
+    });
+  });
+  const std::function<void(Block&)> writes = [&](Block& inner) {
+    for (Stmt& stmt : inner) {
+      if (auto* store = stmt.as<Store>()) store->index = rewrite(store->buffer, store->index);
+      if (auto* accumulate = stmt.as<Accumulate>())
+        accumulate->index = rewrite(accumulate->buffer, accumulate->index);
+      if (auto* loop = stmt.as<For>()) writes(loop->body);
+      if (auto* branch = stmt.as<If>()) {
+        writes(branch->then_body);
+        writes(branch->else_body);
+      }
+    }
+  };
+  writes(result);
+  return result;
+}
+
 bool has_own_rows(const Program& program, BufferId buffer) {
   const Dims& mine = program.buffer(buffer).type.dims;
   const Dims& whole = program.buffer(program.storage(buffer)).type.dims;

@@ -62,6 +62,16 @@ const For* group_loop(const Kernel& kernel);
 /// count[]).
 bool is_sample_loop(const For& loop, const Var& group);
 
+/// The loop over a group's samples, where it is all of the body of a kernel's group loop; null
+/// otherwise.
+const For* only_sample_loop(const Kernel& kernel);
+
+/// `block` with the indices of each load, store and accumulation rewritten; `rewrite` takes the
+/// buffer as written and the index.
+Block map_indices(
+    const Block& block,
+    const std::function<std::vector<Expr>(BufferId, const std::vector<Expr>&)>& rewrite);
+
 /// Whether the rows of `buffer` are rows of the buffer that it views, if it is a view.
 bool has_own_rows(const Program& program, BufferId buffer);
 

@@ -28,19 +28,15 @@ Stmt in_memory_order(const Stmt& stmt, BufferId id) {
   return loops.size() == nest.loops.size() ? wrap(loops, nest.body).front() : stmt;
 }
 
-void permute_writes(Block& block, BufferId id, const std::vector<std::size_t>& order) {
+void order_fills(Block& block, BufferId id) {
   for (Stmt& stmt : block) {
-    if (auto* store = stmt.as<Store>(); store && store->buffer == id)
-      store->index = permuted(store->index, order);
-    if (auto* accumulate = stmt.as<Accumulate>(); accumulate && accumulate->buffer == id)
-      accumulate->index = permuted(accumulate->index, order);
     if (auto* branch = stmt.as<If>()) {
-      permute_writes(branch->then_body, id, order);
-      permute_writes(branch->else_body, id, order);
+      order_fills(branch->then_body, id);
+      order_fills(branch->else_body, id);
     }
     auto* loop = stmt.as<For>();
     if (!loop) continue;
-    permute_writes(loop->body, id, order);
+    order_fills(loop->body, id);
     stmt = in_memory_order(stmt, id);
   }
 }
@@ -57,14 +53,10 @@ void permute_buffer(Program& program, BufferId buffer, const std::vector<std::si
   auto& dims = program.buffers[static_cast<std::size_t>(buffer)].type.dims;
   dims = permuted(dims, order);
   for (Kernel& kernel : program.kernels) {
-    kernel.body = map_exprs(kernel.body, [&](const Expr& top) {
-      return transform(top, [&](const Expr& e) -> Expr {
-        const auto* l = e.as<Load>();
-        return l && l->buffer == buffer ? load(buffer, e.type(), permuted(l->index, order))
-                                        : Expr();
-      });
+    kernel.body = map_indices(kernel.body, [&](BufferId id, const std::vector<Expr>& index) {
+      return id == buffer ? permuted(index, order) : index;
     });
-    permute_writes(kernel.body, buffer, order);
+    order_fills(kernel.body, buffer);
   }
 }
 

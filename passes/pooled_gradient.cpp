@@ -50,11 +50,9 @@ std::optional<IntegerRange> stored_range(const Program& program, BufferId buffer
 }
 
 std::optional<PooledGradient> pooled_gradient_of(const Program& program, const Kernel& kernel) {
-  const For* groups = group_loop(kernel);
-  if (!groups || groups->body.size() != 1 || !groups->body.front().as<For>() ||
-      !is_sample_loop(*groups->body.front().as<For>(), groups->var))
-    return std::nullopt;
-  const Nest nest = nest_of(groups->body.front());
+  const For* samples = only_sample_loop(kernel);
+  if (!samples) return std::nullopt;
+  const Nest nest = nest_of(Stmt{*samples});
   const auto* store = nest.body.size() == 1 ? nest.body.front().as<Store>() : nullptr;
   if (!store || nest.loops.size() != 6 || store->index.size() != 6 ||
       program.buffer(store->buffer).memory != Memory::arena ||
