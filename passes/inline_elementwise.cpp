@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "passes/elementwise_kernel.h"
+#include "passes/expression_cost.h"
 #include "passes/nest.h"
 
 namespace cnnc {
@@ -21,27 +22,6 @@ std::optional<ElementwiseKernel> producer_of(const Program& program, const Kerne
   return found;
 }
 
-/// Rough count of instructions; loads of whole tensors count, loads of scalars do not.
-int cost(const Expr& expr) {
-  int total = 0;
-  walk(expr, [&](const Expr& e) {
-    if (const auto* u = e.as<Unary>()) {
-      const bool slow = u->op == UnaryOp::exp || u->op == UnaryOp::log || u->op == UnaryOp::tanh ||
-                        u->op == UnaryOp::sqrt;
-      total += slow ? 20 : 1;
-    } else if (const auto* b = e.as<Binary>()) {
-      total += is_float(e.type()) && b->op == BinaryOp::div ? 8
-               : is_float(e.type()) || is_comparison(b->op) ? 1
-                                                            : 0;
-    } else if (e.as<Select>() || e.as<Fma>()) {
-      total += 1;
-    } else if (const auto* l = e.as<Load>()) {
-      total += l->index.empty() ? 0 : 1;
-    }
-  });
-  return total;
-}
-
 /// Nodes of the tree that `expr` is when written out.
 std::size_t tree_size(const Expr& expr) {
   std::size_t size = 0;
@@ -49,7 +29,7 @@ std::size_t tree_size(const Expr& expr) {
   return size;
 }
 
-bool is_free(const Expr& value) { return cost(value) == 0; }
+bool is_free(const Expr& value) { return expression_cost(value) == 0; }
 
 /// Whether where an element is decides what it is made of: which phase of a strided convolution's
 /// gradient it belongs to, say.
@@ -171,7 +151,8 @@ class Inliner {
       }
       overwritten |= in_place;
     }
-    if (rewritten.empty() || (rewritten.size() > 1 && cost(producer.value) > kSharedCost))
+    if (rewritten.empty() ||
+        (rewritten.size() > 1 && expression_cost(producer.value) > kSharedCost))
       return false;
     const auto& layers = program_.kernels[at].layers;
     for (auto& [k, body] : rewritten) {

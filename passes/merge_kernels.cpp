@@ -41,25 +41,6 @@ std::set<BufferId> shared_and_written(const Footprint& a, const Footprint& b) {
   return shared;
 }
 
-/// A reduction with one other output axis at most, and an operand that is the same for every
-/// sample: tiling the samples is what lets it reuse that operand.
-bool wants_samples(const For& sample_loop) {
-  const Nest nest = nest_of(Stmt{sample_loop});
-  if (nest.loops.size() > 2) return false;
-  bool stores_sample = false, shares_operand = false;
-  for (const Stmt& stmt : nest.body) {
-    if (const auto* store = stmt.as<Store>())
-      for (const Expr& index : store->index) stores_sample |= depends_on(index, sample_loop.var);
-    if (stmt.as<For>())
-      for (const BufferAccess& access : accesses({stmt}))
-        shares_operand |=
-            !access.index.empty() &&
-            std::none_of(access.index.begin(), access.index.end(),
-                         [&](const Expr& index) { return depends_on(index, sample_loop.var); });
-  }
-  return stores_sample && shares_operand;
-}
-
 /// Puts `stmt` as early among `block` as what it depends on allows: the zeros that a sum over the
 /// group starts with do not stand between loops over samples.
 void insert_early(const Program& program, const Stmt& stmt, Block& block) {

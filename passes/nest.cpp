@@ -125,6 +125,23 @@ bool is_sample_loop(const For& loop, const Var& group) {
          (same(least->a, end) || same(least->b, end));
 }
 
+bool wants_samples(const For& sample_loop) {
+  const Nest nest = nest_of(Stmt{sample_loop});
+  if (nest.loops.size() > 2) return false;
+  bool stores_sample = false, shares_operand = false;
+  for (const Stmt& stmt : nest.body) {
+    if (const auto* store = stmt.as<Store>())
+      for (const Expr& index : store->index) stores_sample |= depends_on(index, sample_loop.var);
+    if (stmt.as<For>())
+      for (const BufferAccess& access : accesses({stmt}))
+        shares_operand |=
+            !access.index.empty() &&
+            std::none_of(access.index.begin(), access.index.end(),
+                         [&](const Expr& index) { return depends_on(index, sample_loop.var); });
+  }
+  return stores_sample && shares_operand;
+}
+
 const For* only_sample_loop(const Kernel& kernel) {
   const For* groups = group_loop(kernel);
   const auto* loop = groups && groups->body.size() == 1 ? groups->body.front().as<For>() : nullptr;

@@ -62,6 +62,11 @@ const For* group_loop(const Kernel& kernel);
 /// count[]).
 bool is_sample_loop(const For& loop, const Var& group);
 
+/// Whether a loop over samples is a reduction with one other output axis at most, and an operand
+/// that is the same for every sample (a dense layer): tiling the samples is what lets it reuse that
+/// operand.
+bool wants_samples(const For& sample_loop);
+
 /// The loop over a group's samples, where it is all of the body of a kernel's group loop; null
 /// otherwise.
 const For* only_sample_loop(const Kernel& kernel);

@@ -12,6 +12,7 @@
 #include "passes/localize.h"
 #include "passes/parallelize.h"
 #include "passes/plan_memory.h"
+#include "passes/recompute.h"
 #include "passes/simplify.h"
 #include "passes/split_borders.h"
 #include "passes/tile.h"
@@ -41,6 +42,7 @@ std::span<const PassRow<Program>> loop_passes() {
        "move elementwise kernels and the routing of pooled gradients into their consumers or to "
        "the end of the sums before them, join kernels over the same samples",
        fuse, false, Preserves::bound},
+      {"recompute", "compute again in the backward pass what is cheaper made than kept", recompute},
       {"localize", "keep what lives within a group of samples in a worker's scratch", localize},
       {"tile", "compute blocks of results at once, their sums in registers", tile},
       {"split_borders", "give the border and the interior of an image loops of their own",
