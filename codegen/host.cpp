@@ -30,10 +30,16 @@ constexpr Level kLevels[] = {
     {"x86-64-v4", {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}},
 };
 
+/// Asked once: in a virtual machine each of the many questions is a trap.
+const llvm::StringMap<bool>& host_features() {
+  static const auto kFeatures = llvm::sys::getHostCPUFeatures();
+  return kFeatures;
+}
+
 }  // namespace
 
 Target host_target() {
-  const auto features = llvm::sys::getHostCPUFeatures();
+  const auto& features = host_features();
   llvm::SubtargetFeatures list;
   for (const auto& feature : features) list.AddFeature(feature.first(), feature.second);
   const auto has = [&](llvm::StringRef name) { return features.lookup(name); };
@@ -51,7 +57,7 @@ Target host_target() {
 }
 
 bool host_has(std::string_view feature) {
-  return llvm::sys::getHostCPUFeatures().lookup({feature.data(), feature.size()});
+  return host_features().lookup({feature.data(), feature.size()});
 }
 
 std::vector<std::string> required_features(const Target& target) {

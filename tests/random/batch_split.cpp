@@ -18,7 +18,7 @@ bool has_rows(const TensorType& type) {
 /// What of a graph adds up rows, or comes from what does.
 class RowSums {
  public:
-  explicit RowSums(const Graph& graph) : graph_(graph), sums_(graph.nodes.size()) {
+  explicit RowSums(const Graph& graph) : sums_(graph.nodes.size()) {
     for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
       const Node& node = graph.nodes[i];
       if (is_input(node) && input_name(node) == "count") mean_ = true;
@@ -37,7 +37,6 @@ class RowSums {
   bool depends_on_count() const { return mean_; }
 
  private:
-  const Graph& graph_;
   std::vector<bool> sums_;
   bool independent_ = true, mean_ = false;
 };
