@@ -25,6 +25,10 @@ std::optional<ElementwiseKernel> elementwise_of(const Kernel& kernel) {
   const Nest nest = nest_of(kernel.body.front());
   const auto* store = nest.body.size() == 1 ? nest.body.front().as<Store>() : nullptr;
   if (!store || !is_one_to_one(store->index, nest.loops, group_loop(kernel))) return std::nullopt;
+  for (const For& loop : nest.loops)  // what the value depends on, the index says
+    if (depends_on(store->value, loop.var) &&
+        std::ranges::none_of(store->index, [&](const Expr& e) { return same(e, loop.var); }))
+      return std::nullopt;
   return ElementwiseKernel{store->buffer, store->index, store->value};
 }
 

@@ -37,6 +37,21 @@ std::optional<Sums> sums_of(const Program& program, const Kernel& kernel) {
   return Sums{nest, *result};
 }
 
+/// Whether one index goes through the same elements, by its loops, as the other by its own.
+bool same_elements(const std::vector<Expr>& a, const std::vector<For>& a_loops,
+                   const std::vector<Expr>& b, const std::vector<For>& b_loops) {
+  const auto loop_of = [](const Expr& index, const std::vector<For>& loops) {
+    const auto* var = index.as<Var>();
+    const auto found =
+        std::ranges::find_if(loops, [&](const For& loop) { return var && loop.var == *var; });
+    return found == loops.end() ? nullptr : &*found;
+  };
+  return std::ranges::equal(a, b, [&](const Expr& x, const Expr& y) {
+    const For *p = loop_of(x, a_loops), *q = loop_of(y, b_loops);
+    return p && q ? same(p->begin, q->begin) && same(p->end, q->end) : p == q;
+  });
+}
+
 /// The last part of a buffer's name that is not a number: add of conv2.add.3.
 std::string short_name(const std::string& name) {
   const std::size_t end = name.find_last_not_of(".0123456789") + 1;
@@ -99,6 +114,8 @@ class Fuser {
     const Kernel& kernel = program_.kernels[k];
     const auto elementwise = elementwise_of(kernel);
     if (!elementwise || group_loop(kernel) || program_.buffer(elementwise->buffer).view_of ||
+        !same_elements(elementwise->index, nest_of(kernel.body.front()).loops, sums.result.index,
+                       sums.nest.loops) ||
         program_.buffer(elementwise->buffer).type.dims !=
             program_.buffer(sums.result.buffer).type.dims)
       return std::nullopt;

@@ -221,7 +221,9 @@ class Inliner {
   }
 
   static bool is_one_statement(const Block& block) {
-    return block.size() == 1 && nest_of(block.front()).body.size() == 1;
+    if (block.size() != 1) return false;
+    const Block body = nest_of(block.front()).body;
+    return body.size() == 1 && (body.front().as<Store>() || body.front().as<Accumulate>());
   }
 
   Program program_;

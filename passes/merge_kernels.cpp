@@ -89,7 +89,8 @@ Block join_samples(const Program& program, const Block& body, const Var& group) 
       const auto shared = shared_and_written(footprint(program, other.body), mine);
       const Stmt whole{For{other.var, other.begin, other.end, other.kind, both}};
       RowKinds rows;
-      if (stays_inside(program, {whole}, shared, group, false, rows)) {
+      if (same(loop->end, other.end) &&
+          stays_inside(program, {whole}, shared, group, false, rows)) {
         other.body = std::move(both);
         joined = true;
       }
@@ -145,7 +146,7 @@ class Merger {
     const For& mine = *group_loop(program_.kernels[candidate]);
     for (std::size_t member : members) {
       const For& other = *group_loop(program_.kernels[member]);
-      if (!same(mine.end, other.end)) return false;
+      if (!same(mine.begin, other.begin) || !same(mine.end, other.end)) return false;
       const auto shared = shared_and_written(footprints_[member], footprints_[candidate]);
       RowKinds rows;
       if (!stays_inside(program_, mine.body, shared, mine.var, true, rows) ||

@@ -40,6 +40,8 @@ bool reads_no_neighbour(const Program& program, const Nest& nest, const Store& s
   });
 }
 
+bool is_not_serial(const For& loop) { return loop.kind != LoopKind::serial; }
+
 std::optional<ReductionNest> match(const Program& program, const Stmt& stmt) {
   Nest outer = nest_of(stmt);
   if (outer.body.size() < 4 || outer.loops.empty()) return std::nullopt;
@@ -60,15 +62,17 @@ std::optional<ReductionNest> match(const Program& program, const Stmt& stmt) {
   const auto* accumulate = inner.body.front().as<Accumulate>();
   if (!accumulate || accumulate->buffer != alloc->buffer) return std::nullopt;
   for (const For& loop : outer.loops)
-    if (loop.kind != LoopKind::serial || runs_over_groups(loop)) return std::nullopt;
+    if (is_not_serial(loop) || runs_over_groups(loop)) return std::nullopt;
   for (const Store* store : stores) {
     for (const For& loop : outer.loops)
       if (!separates(*store, loop, outer.loops)) return std::nullopt;
     if (!reads_no_neighbour(program, outer, *store)) return std::nullopt;
   }
-  for (const For& loop : inner.loops)  // a bound that depends on an axis would differ within a tile
-    for (const For& axis : outer.loops)
-      if (depends_on(loop.begin, axis.var) || depends_on(loop.end, axis.var)) return std::nullopt;
+  for (const auto* loops : {&inner.loops, &outer.loops})
+    for (const For& loop : *loops)  // a bound that depends on an axis would differ within a tile
+      for (const For& axis : outer.loops)
+        if (depends_on(loop.begin, axis.var) || depends_on(loop.end, axis.var)) return std::nullopt;
+  if (std::ranges::any_of(inner.loops, is_not_serial)) return std::nullopt;
   return ReductionNest{outer.loops, alloc->buffer, initial->value, inner.loops,
                        *accumulate, epilogue,      *stores.front()};
 }

@@ -8,44 +8,11 @@
 #include <sstream>
 
 #include "ir/target.h"
+#include "tests/golden_text.h"
 #include "tests/ir_runs.h"
-#include "tests/process.h"
 
 namespace cnnc::testing {
 namespace {
-
-const std::filesystem::path kFolder = CNNC_SOURCE_DIR "/tests/golden/passes";
-
-struct Section {
-  std::string title, body;
-};
-
-/// Comments, then sections: `=== FILE` with an input, `=== cnnc ...` with what that prints.
-struct Golden {
-  std::string comments;
-  std::vector<Section> sections;
-
-  std::string text() const {
-    std::string all = comments;
-    for (const Section& section : sections) all += "=== " + section.title + "\n" + section.body;
-    return all;
-  }
-};
-
-Golden parse_golden(const std::string& text) {
-  Golden golden;
-  std::istringstream lines(text);
-  std::string* part = &golden.comments;
-  for (std::string line; std::getline(lines, line);) {
-    if (line.starts_with("=== ")) {
-      golden.sections.push_back({line.substr(4), ""});
-      part = &golden.sections.back().body;
-    } else {
-      *part += line + "\n";
-    }
-  }
-  return golden;
-}
 
 struct Command {
   std::vector<std::string> arguments;  // without cnnc
@@ -75,14 +42,6 @@ std::optional<Command> command_of(const std::string& title) {
 Ir parse_ir(const std::string& name, const std::string& text) {
   if (text.starts_with("graph ")) return parse_graph({name, text}, OpTable::standard());
   return parse_program({name, text});
-}
-
-std::int64_t rows_of(const Ir& ir) {
-  if (const auto* graph = std::get_if<Graph>(&ir)) return graph->batch;
-  for (const Buffer& buffer : std::get<Program>(ir).buffers)
-    if (buffer.memory == Memory::input && !buffer.type.dims.empty())
-      return buffer.type.dims.front();
-  return 1;
 }
 
 /// What all passes together keep.
@@ -161,19 +120,11 @@ TEST_P(Passes, print_what_the_golden_file_says_and_keep_the_results) {
     EXPECT_EQ(golden.text(), text) << "CNNC_REBASE=1 takes the new text";
 }
 
-std::vector<std::filesystem::path> golden_files() {
-  std::vector<std::filesystem::path> files;
-  for (const auto& entry : std::filesystem::directory_iterator(kFolder))
-    if (entry.path().extension() == ".txt") files.push_back(entry.path());
-  std::ranges::sort(files);
-  return files;
-}
-
 INSTANTIATE_TEST_SUITE_P(Golden, Passes, ::testing::ValuesIn(golden_files()), base_name);
 
 // Also in programs that no lowering made, and out of their order.
 TEST_P(Passes, keep_the_results_of_every_program_here) {
-  for (const Section& section : parse_golden(read_text(GetParam())).sections) {
+  for (const Section& section : read_golden(GetParam()).sections) {
     if (section.title != "input.loops") continue;
     const Program program = parse_program({section.title, section.body});
     for (const auto& pass : loop_passes())
@@ -190,7 +141,7 @@ TEST_P(Passes, keep_the_results_of_every_program_here) {
 TEST(GoldenFiles, have_one_for_every_pass) {
   for (const PassInfo& pass : list_passes()) {
     if (pass.name == "simplify_step") continue;  // simplify, a second time
-    EXPECT_TRUE(std::filesystem::exists(kFolder / (pass.name + ".txt"))) << pass.name;
+    EXPECT_TRUE(std::filesystem::exists(kGoldenFolder / (pass.name + ".txt"))) << pass.name;
   }
 }
 

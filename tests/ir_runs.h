@@ -128,6 +128,15 @@ inline Tensors run(const Ir& ir, const Tensors& inputs, std::int64_t batch, std:
   return interpret_ir(ir, known, 1);
 }
 
+/// The rows of the batch: of the first input that has dimensions.
+inline std::int64_t rows_of(const Ir& ir) {
+  if (const auto* graph = std::get_if<Graph>(&ir)) return graph->batch;
+  for (const Buffer& buffer : std::get<Program>(ir).buffers)
+    if (buffer.memory == Memory::input && !buffer.type.dims.empty())
+      return buffer.type.dims.front();
+  return 1;
+}
+
 /// Gives a compiled program what it has of `inputs`, and runs it.
 template <class Compiled, class Inputs>
 void call(Compiled& executable, const Inputs& inputs, std::int64_t count, ThreadPool& pool) {
