@@ -14,7 +14,7 @@ namespace cnnc::fuzz {
 using Tensors = std::map<std::string, Tensor, std::less<>>;
 
 /// Statements that a program may take: a kernel of it.
-inline constexpr std::int64_t kMostSteps = 60'000;
+inline constexpr std::int64_t kMostSteps = 500'000;
 
 /// Whether all its memory together is less than a megabyte.
 bool is_small(const Program& program);
