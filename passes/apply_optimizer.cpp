@@ -116,6 +116,9 @@ Graph apply_optimizer(const Graph& graph, const Target&) {
     const auto gradient = graph.output(std::string(kGradient) + name);
     if (!gradient)
       fail("apply_optimizer: the graph has no gradient of '{}'; differentiate it first", name);
+    if (graph.type(*gradient) != graph.type(parameter))
+      fail("apply_optimizer: the gradient of '{}' is {}, not {}", name,
+           to_string(graph.type(*gradient)), to_string(graph.type(parameter)));
     update(builder, *optimizer, arguments, name, parameter, *gradient);
   }
   return without_dead_nodes(std::move(builder).build());

@@ -42,7 +42,7 @@ class Lowering {
     count_ = *program_.find("count");
     for (std::size_t i = 0; i < graph_.nodes.size(); ++i)
       if (live[i] && !is_input(graph_.nodes[i])) lower_node(static_cast<int>(i));
-    for (const Output& output : graph_.outputs) lower_output(output);
+    lower_outputs();
     drop_dead_kernels();
     return std::move(program_);
   }
@@ -316,10 +316,34 @@ class Lowering {
     add_kernel(name, layer, nest(total, buffer));
   }
 
+  bool is_state(BufferId buffer) const {
+    return program_.buffer(program_.storage(buffer)).memory == Memory::state;
+  }
+
+  /// What is the old value of a state is copied ahead of the new values.
+  void lower_outputs() {
+    std::vector<std::pair<const Output*, BufferId>> later;
+    for (const Output& output : graph_.outputs) {
+      BufferId buffer = buffers_.at(output.value);
+      const auto target = program_.find(output.name);
+      if (is_state(buffer) && !(target && is_state(*target))) {
+        lower_output(output, buffer);
+        continue;
+      }
+      if (is_state(buffer) && program_.storage(buffer) != *target) {
+        const BufferId old =
+            add_buffer(output.name + ".old", graph_.type(output.value), Memory::arena);
+        copy(output, buffer, old, ".old");
+        buffer = old;
+      }
+      later.emplace_back(&output, buffer);
+    }
+    for (const auto& [output, buffer] : later) lower_output(*output, buffer);
+  }
+
   /// An output that has a buffer of its own takes that one; a new value of a state, and whatever
   /// shares its buffer, is copied at the end.
-  void lower_output(const Output& output) {
-    const BufferId buffer = buffers_.at(output.value);
+  void lower_output(const Output& output, BufferId buffer) {
     Buffer& source = program_.buffers[static_cast<std::size_t>(buffer)];
     const auto target = program_.find(output.name);
     if (!target && source.memory == Memory::arena && !source.view_of && !has_views(buffer)) {
@@ -329,7 +353,11 @@ class Lowering {
     }
     const TensorType& type = graph_.type(output.value);
     const BufferId destination = target ? *target : add_buffer(output.name, type, Memory::output);
-    if (program_.storage(buffer) == destination) return;
+    if (program_.storage(buffer) != destination) copy(output, buffer, destination, ".update");
+  }
+
+  void copy(const Output& output, BufferId from, BufferId to, std::string_view suffix) {
+    const TensorType& type = graph_.type(output.value);
     Stage copy;
     copy.type = type.scalar;
     std::vector<Expr> index;
@@ -338,9 +366,9 @@ class Lowering {
           {make_var(i == 0 && type.dims[0] == kBatch ? "n" : fmt::format("i{}", i)), type.dims[i]});
       index.emplace_back(copy.axes.back().var);
     }
-    copy.value = load(buffer, type.scalar, index);
+    copy.value = load(from, type.scalar, index);
     const std::string layer = graph_.node(output.value).label;
-    add_kernel(unique(output.name + ".update"), layer, nest(copy, destination));
+    add_kernel(unique(fmt::format("{}{}", output.name, suffix)), layer, nest(copy, to));
   }
 
   /// Some results of an op may have no use (where the maximum was, in inference), and then the

@@ -36,12 +36,18 @@ Block reversed(const Block& block) {
   return result;
 }
 
+/// For NaN, a number that is no place, where the type has none.
+double in_type(ScalarType type, double value) {
+  if (is_float(type) || !std::isnan(value)) return value;
+  return type == ScalarType::boolean ? 0 : 99;
+}
+
 /// Every element of `id` is `value`.
 Stmt filled(const Program& program, BufferId id, double value, LoopKind kind) {
   std::vector<For> loops;
   std::vector<Expr> index;
   const TensorType& type = program.buffer(id).type;
-  if (!is_float(type.scalar)) value = std::isnan(value) ? 0 : value;
+  value = in_type(type.scalar, value);
   for (const std::int64_t size : type.dims) {
     loops.push_back({make_var("fill"), 0, size, kind, {}});
     index.emplace_back(loops.back().var);
@@ -99,7 +105,7 @@ std::optional<Tensors> results_in_memory_of(const Program& program, Tensors inpu
     buffer.offset = -1;
     if (buffer.view_of) continue;
     Tensor tensor(buffer.type);
-    const double first = std::isnan(value) && !is_float(buffer.type.scalar) ? 0 : value;
+    const double first = in_type(buffer.type.scalar, value);
     for (std::int64_t i = 0; i < tensor.size(); ++i)
       tensor.set(i, first + static_cast<double>(i * i % 7));
     inputs.insert_or_assign(buffer.name, std::move(tensor));
