@@ -1,0 +1,79 @@
+// A compiled program is called often: each call computes what the program says of the inputs and
+// states that are there, whatever earlier calls left in memory.
+#include <gtest/gtest.h>
+
+#include "frontend/model.h"
+#include "runtime/inspect.h"
+#include "tests/ir_runs.h"
+
+namespace cnnc::testing {
+namespace {
+
+constexpr std::int64_t kRows = 19;
+
+struct Network {
+  std::string name, text;
+};
+void PrintTo(const Network& network, std::ostream* stream) { *stream << network.name; }
+
+/// Networks of which some part depends on weights alone, early or late.
+class RepeatedCalls : public ::testing::TestWithParam<Network> {};
+
+void give(Executable& executable, const Tensors& inputs, Memory memory, const Program& program) {
+  for (const Buffer& buffer : program.buffers)
+    if (!buffer.view_of && buffer.memory == memory)
+      std::memcpy(executable.tensor(buffer.name).bytes.data(),
+                  inputs.at(buffer.name).bytes().data(), inputs.at(buffer.name).bytes().size());
+}
+
+TEST_P(RepeatedCalls, compute_what_the_program_says_of_their_own_inputs) {
+  const Language language = Language::standard();
+  const Model model = parse_model({"m.model", GetParam().text}, language);
+  const Graph graph = build_graph(model, language, Mode::infer, kRows, ScalarType::f32).graph;
+  // With passes left out, more of what is between kernels lies in the arena.
+  for (const std::vector<std::string>& skip :
+       {std::vector<std::string>{}, {"localize"}, {"fuse"}, {"fold_scales"}, {"hoist"}}) {
+    const CompileOptions options{.target = host_target(), .skip = skip};
+    const Program program = std::get<Program>(run_pipeline(graph, options));
+    Executable executable = compile(graph, options);
+    ThreadPool pool(2);
+    // Weights change now and then, images all the time.
+    for (const std::uint64_t weights : {1, 2, 1}) {
+      Tensors inputs = inputs_for(program, kRows, kRows, Values::real, weights);
+      give(executable, inputs, Memory::state, program);
+      for (const std::uint64_t images : {3, 4, 3}) {
+        const std::int64_t count = kRows - static_cast<std::int64_t>(images % 3);
+        for (auto& [name, tensor] : inputs_for(program, kRows, count, Values::real, images))
+          if (program.buffer(*program.find(name)).memory == Memory::input)
+            inputs.insert_or_assign(name, tensor);
+        give(executable, inputs, Memory::input, program);
+        executable.run(count, pool);
+        const Tensors expected = run(program, inputs, kRows, count);
+        Tensors got;
+        for (const Buffer& buffer : program.buffers)
+          if (!buffer.view_of && buffer.memory == Memory::output)
+            got.emplace(buffer.name,
+                        first_rows(read_tensor(executable, buffer.name), kRows, count));
+        ASSERT_EQ(difference(expected, got, Preserves::bits), "")
+            << "weights " << weights << ", images " << images << ", without "
+            << (skip.empty() ? "nothing" : skip.front());
+      }
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Networks, RepeatedCalls,
+                         ::testing::Values(Network{"convolutions", R"(model m {
+          input(6x5x3) -> conv(7, 3x3, pad=1) -> batch_norm -> relu -> maxpool(2x2)
+            -> conv(9, 2x2, bias=false) -> batch_norm -> relu -> flatten -> dense(5) -> softmax })"},
+                                           Network{"dense", R"(model m {
+          input(4x4x2) -> flatten -> dense(33) -> batch_norm -> relu -> dense(40, bias=false)
+            -> batch_norm -> relu -> dense(17) -> batch_norm -> dense(3) -> softmax })"},
+                                           Network{"branches", R"(model m {
+          a = input(5x5x4) -> conv(8, 3x3, pad=1) -> batch_norm -> relu
+          a -> conv(8, 3x3, pad=1, groups=8) -> batch_norm -> add(a) -> avgpool(5x5)
+            -> flatten -> dense(20) -> batch_norm -> dense(4) -> softmax })"}),
+                         [](const auto& network) { return network.param.name; });
+
+}  // namespace
+}  // namespace cnnc::testing
