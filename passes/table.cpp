@@ -10,6 +10,7 @@
 #include "passes/fuse.h"
 #include "passes/hoist.h"
 #include "passes/localize.h"
+#include "passes/pack.h"
 #include "passes/parallelize.h"
 #include "passes/plan_memory.h"
 #include "passes/recompute.h"
@@ -45,6 +46,7 @@ std::span<const PassRow<Program>> loop_passes() {
       {"recompute", "compute again in the backward pass what is cheaper made than kept", recompute},
       {"localize", "keep what lives within a group of samples in a worker's scratch", localize},
       {"tile", "compute blocks of results at once, their sums in registers", tile},
+      {"pack", "copy weights into the order in which tiles read them", pack},
       {"split_borders", "give the border and the interior of an image loops of their own",
        split_borders},
       {"vectorize", "make vector loops of independent innermost loops", vectorize},

@@ -182,6 +182,7 @@ class Shrinker {
         if (worth) shrunk |= attempt([&](Candidate& c) { change(c.trial.configurations[i]); });
       };
       simpler(!all[i].tile.empty(), [](Configuration& c) { c.tile.clear(); });
+      simpler(all[i].smaller_caches > 1, [](Configuration& c) { c.smaller_caches = 1; });
       simpler(all[i].threads > 1, [](Configuration& c) { c.threads = 1; });
       simpler(all[i].from_text, [](Configuration& c) { c.from_text = false; });
       simpler(all[i].target != "native", [](Configuration& c) { c.target = "native"; });

@@ -35,9 +35,10 @@ bool is_loop_pass(std::string_view name) {
 }
 
 std::string describe(const Configuration& c) {
-  return fmt::format("{} on {}, without [{}], tile [{}], {} threads{}",
+  return fmt::format("{} on {}, without [{}], tile [{}], caches 1/{}, {} threads{}",
                      c.mode == Mode::train ? "train" : "infer", c.target, fmt::join(c.skip, ", "),
-                     fmt::join(c.tile, ","), c.threads, c.from_text ? ", from text" : "");
+                     fmt::join(c.tile, ","), c.smaller_caches, c.threads,
+                     c.from_text ? ", from text" : "");
 }
 
 class Checker {
@@ -117,7 +118,9 @@ class Checker {
 
   /// The whole pipeline, verified after every pass; counts what changed.
   void run_passes_of(Mode mode) {
-    const CompileOptions options{.target = host_target(), .verify_each = true};
+    const Target target =
+        trial_.configurations.empty() ? host_target() : target_of(trial_.configurations.front());
+    const CompileOptions options{.target = target, .verify_each = true};
     std::string text;
     count_ops(graph_of(mode));
     run_pipeline(graph_of(mode), options, [&](std::string_view pass, const Ir& ir, auto) {
@@ -297,6 +300,7 @@ class Checker {
     ++statistics_.configurations[fmt::format("threads {}", configuration.threads)];
     if (configuration.from_text) ++statistics_.configurations["from text"];
     if (!configuration.tile.empty()) ++statistics_.configurations["tile"];
+    if (configuration.smaller_caches > 1) ++statistics_.configurations["smaller caches"];
     for (const auto& pass : configuration.skip) ++statistics_.configurations["without " + pass];
     check_calls(configuration, base, expected, executable, how);
   }
@@ -374,6 +378,7 @@ Configuration random_configuration(Choices& choices) {
     for (int i = 0; i < 3; ++i) result.tile.push_back(choices.between(1, 6));
   result.threads = static_cast<int>(choices.one_of(std::vector<std::int64_t>{1, 2, 3, 4, 7}));
   result.from_text = choices.chance(0.25);
+  if (choices.chance(0.75)) result.smaller_caches = choices.chance(0.3) ? 16 : 1024;
   return result;
 }
 
@@ -383,6 +388,8 @@ Target target_of(const Configuration& configuration) {
   Target target =
       configuration.target == "native" ? host_target() : *named_target(configuration.target);
   target.tile = configuration.tile;
+  target.l1_bytes /= configuration.smaller_caches;
+  target.l2_bytes /= configuration.smaller_caches;
   return target;
 }
 
@@ -454,9 +461,9 @@ std::string test_of(const Trial& trial, const std::string& failure) {
   for (const Configuration& c : trial.configurations)
     configurations += fmt::format(
         "\n          {{.mode = Mode::{}, .target = \"{}\", .skip = {{{}}}, .tile = {{{}}}, "
-        ".threads = {}, .from_text = {}}},",
+        ".threads = {}, .from_text = {}, .smaller_caches = {}}},",
         c.mode == Mode::train ? "train" : "infer", c.target, quoted(c.skip),
-        fmt::join(c.tile, ", "), c.threads, c.from_text);
+        fmt::join(c.tile, ", "), c.threads, c.from_text, c.smaller_caches);
   return fmt::format(
       "// {}\nTEST(random_network, seed_{}) {{\n  const Trial trial{{\n      .text = R\"({})\",\n"
       "      .lane = Lane::{},\n      .real = ScalarType::{},\n      .count = {},\n"

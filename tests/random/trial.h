@@ -19,9 +19,10 @@ struct Configuration {
   std::vector<std::int64_t> tile = {};  // Target::tile
   int threads = 1;
   bool from_text = false;  // the last program is printed and read again before it is compiled
+  int smaller_caches = 1;  // than the target's, so many times: for small networks to fill them
 };
 
-/// The target that it names, with its tile.
+/// The target that it names, with its tile and caches.
 Target target_of(const Configuration& configuration);
 
 struct Trial {

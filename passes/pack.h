@@ -1,0 +1,17 @@
+// Weights in the order in which tiles read them.
+#pragma once
+
+#include "ir/loop.h"
+#include "ir/target.h"
+
+namespace cnnc {
+
+/// Sums over the rows of a matrix (or of more dimensions) that a tile reads a panel of columns at a
+/// time read a copy of it instead, in which a panel's rows follow one another: rows far apart fall
+/// into the same few sets of a cache and onto pages of their own. A matrix that is the same for
+/// every sample, larger than the first-level cache, and read so often that the copy is a small
+/// part of that; where no kernel writes weights (inference), `hoist` makes the copy once. What was
+/// itself only a copy (transposed weights) is skipped over. Preserves bits.
+Program pack(const Program& program, const Target& target);
+
+}  // namespace cnnc
