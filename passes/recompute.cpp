@@ -118,7 +118,7 @@ class Recomputer {
   bool make_again_after(std::size_t point, const LiveRange& range) {
     if (range.first >= point || range.last < point) return false;
     auto definition = definition_of(range.buffer);
-    if (!definition) return false;
+    if (!definition || definition->kernel != range.first) return false;
     std::size_t last = definition->kernel;  // that keeps using the buffer itself
     std::vector<std::size_t> users;
     for (std::size_t k = definition->kernel + 1; k < program_.kernels.size(); ++k) {
