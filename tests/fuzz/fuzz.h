@@ -24,6 +24,23 @@ inline void require(bool holds, std::string_view promise, std::string_view detai
   std::abort();
 }
 
+/// How many inputs parsed, printed in the end.
+class Tally {
+ public:
+  explicit Tally(std::string_view what) : what_(what) {}
+  ~Tally() { fmt::print(stderr, "{} {} of {}\n", what_, good_, all_); }
+  Tally(const Tally&) = delete;
+  Tally& operator=(const Tally&) = delete;
+  void count(bool good) {
+    ++all_;
+    good_ += good ? 1 : 0;
+  }
+
+ private:
+  std::string_view what_;
+  std::uint64_t good_ = 0, all_ = 0;
+};
+
 /// A message names its file first: `FILE:LINE:COLUMN: ...` or `FILE: ...`.
 inline void require_position(const Error& error, std::string_view file) {
   const std::string_view what = error.what();

@@ -50,21 +50,26 @@ void run_passes(Graph graph) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  static fuzz::Tally parsed("parsed"), verified("accepted by the verifier");
   static const OpTable ops = OpTable::standard();
   Graph graph;
   try {
     graph = parse_graph({"g", std::string(fuzz::text_of(data, size))}, ops);
   } catch (const Error& error) {
     fuzz::require_position(error, "g");
+    parsed.count(false);
     return 0;
   }
+  parsed.count(true);
   const std::string text = print(graph);
   try {
     fuzz::require(print(parse_graph({"g", text}, ops)) == text, "printing is stable", text);
   } catch (const Error& error) {
     fuzz::require(false, "the printed text parses", error.what());
   }
-  if (!find_faults(graph).empty() || elements_of(graph) >= kMostElements) return 0;
+  const bool good = find_faults(graph).empty();
+  verified.count(good);
+  if (!good || elements_of(graph) >= kMostElements) return 0;
   interpret_zeros(graph);
   try {
     run_passes(std::move(graph));

@@ -34,20 +34,25 @@ void interpret_zeros(const Program& program) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  static fuzz::Tally parsed("parsed"), verified("accepted by the verifier");
   Program program;
   try {
     program = parse_program({"p", std::string(fuzz::text_of(data, size))});
   } catch (const Error& error) {
     fuzz::require_position(error, "p");
+    parsed.count(false);
     return 0;
   }
+  parsed.count(true);
   const std::string text = print(program);
   try {
     fuzz::require(print(parse_program({"p", text})) == text, "printing is stable", text);
   } catch (const Error& error) {
     fuzz::require(false, "the printed text parses", error.what());
   }
-  if (!find_faults(program).empty()) return 0;
+  const bool good = find_faults(program).empty();
+  verified.count(good);
+  if (!good) return 0;
   const bool small = is_small(program);
   if (small) interpret_zeros(program);
   for (const auto& pass : loop_passes()) {
