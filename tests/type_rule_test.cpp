@@ -118,6 +118,10 @@ std::vector<Call> spoiled(const Call& call) {
       other.ranges.erase(other.ranges.begin() + static_cast<std::ptrdiff_t>(i));
     });
   }
+  for (const ScalarType scalar : kScalarTypes)
+    add(fmt::format("all operands {}", name_of(scalar)), [&](Call& other) {
+      for (TensorType& type : other.operands) type.scalar = scalar;
+    });
   for (const auto& [name, value] : call.attributes.all())
     for (const AttributeValue& other : other_values(value))
       add(fmt::format("{} {}", name, to_string(other)), [&, &key = name](Call& changed) {

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <limits>
 
+#include "ir/arithmetic.h"
 #include "ir/ops/elementwise.h"
 #include "ir/ops/rules.h"
 
@@ -20,14 +21,15 @@ ScalarRule apply(BinaryOp op) {
 }
 
 OpDef comparison(BinaryOp op, std::string description, ScalarReference reference) {
-  OpDef def = elementwise_op({.name = std::string(op_name(op)),
-                              .description = std::move(description),
-                              .operands = 2,
-                              .scalar = apply(op),
-                              .reference = std::move(reference),
-                              .check = any_one_type,
-                              .exact_on_integers = true,
-                              .differentiable = false});
+  OpDef def =
+      elementwise_op({.name = std::string(op_name(op)),
+                      .description = std::move(description),
+                      .operands = 2,
+                      .scalar = apply(op),
+                      .reference = std::move(reference),
+                      .check = accepts(op, ScalarType::boolean) ? any_one_type : one_number_type,
+                      .exact_on_integers = true,
+                      .differentiable = false});
   // Whole numbers, many of them equal.
   def.samples.push_back(
       {"labels", {{ScalarType::i32, {kBatch, 1}}, {ScalarType::i32, {10}}}, {}, {{0, 9}, {0, 9}}});
