@@ -28,6 +28,19 @@ constexpr std::int64_t kMaxGroupedResults = std::int64_t{1} << 16;
 /// a group's; not doing so would read all samples again for every few results.
 constexpr std::int64_t kLongTerms = 64, kMaxLongGroupedResults = std::int64_t{1} << 20;
 
+/// Sums that a sample makes of few results go by columns (the last axis summed over): one sum for
+/// each result and column, which makes vectors of columns, then the sum of each result's columns.
+/// That is worth it up to this many results,
+constexpr std::int64_t kMaxResultsByColumn = 512;
+/// for that many columns,
+constexpr std::int64_t kFewestColumns = 8, kMostColumns = 64;
+/// and where results that are neighbours in memory, times the elements between neighbouring columns
+/// of what is loaded, are no more than this: the part of a vector that results would fill against
+/// the work of putting columns together.
+constexpr std::int64_t kMaxNeighbours = 9;
+/// The same where so few vectors of results wait for one another term after term.
+constexpr std::int64_t kFewVectors = 3, kMaxWaitingNeighbours = 20;
+
 Expr load_count(BufferId count) { return load(count, ScalarType::i64, {}); }
 
 class Lowering {
@@ -162,10 +175,54 @@ class Lowering {
       if (!is_batch(axis)) terms *= axis.extent;
     if (over_batch &&
         results <= (terms >= kLongTerms ? kMaxLongGroupedResults : kMaxGroupedResults)) {
-      emit_grouped(stage, buffer, layer);
+      emit_grouped(goes_by_columns(stage) ? by_columns(stage, buffer, layer) : stage, buffer,
+                   layer);
       return;
     }
     add_kernel(program_.buffer(buffer).name, layer, nest(stage, buffer));
+  }
+
+  /// Whether a sum over samples, rows and columns makes too few neighbours in memory for vectors.
+  bool goes_by_columns(const Stage& stage) const {
+    if (stage.op != Reduction::add || !is_float(stage.type) || stage.reduce.size() < 3)
+      return false;
+    const Axis& columns = stage.reduce.back();
+    if (columns.extent < kFewestColumns || columns.extent > kMostColumns) return false;
+    std::int64_t results = 1, neighbours = 1, apart = 1;
+    for (const Axis& axis : stage.axes) {
+      results *= axis.extent;
+      if (axis.extent > 1) neighbours = axis.extent;
+    }
+    bool regular = true;
+    walk(stage.value, [&](const Expr& e) {
+      const auto* l = e.as<Load>();
+      if (!l) return;
+      const auto stride = memory_stride(program_, l->buffer, l->index, columns.var);
+      regular &= stride && *stride >= 0;
+      apart = std::max(apart, stride.value_or(0));
+    });
+    const bool waits = results / neighbours <= kFewVectors;
+    return regular && results <= kMaxResultsByColumn &&
+           neighbours * apart <= (waits ? kMaxWaitingNeighbours : kMaxNeighbours);
+  }
+
+  /// Makes a sample's sums by columns; the stage that is left adds them up.
+  Stage by_columns(const Stage& stage, BufferId buffer, const std::string& layer) {
+    Stage columns = stage;
+    std::erase_if(columns.reduce, [](const Axis& axis) { return axis.extent == kBatch; });
+    const auto sample = std::ranges::find(stage.reduce, kBatch, &Axis::extent);
+    columns.axes.insert(columns.axes.begin(), *sample);
+    columns.axes.push_back(columns.reduce.back());
+    columns.reduce.pop_back();
+    const BufferId sums = add_buffer(program_.buffer(buffer).name + ".columns",
+                                     {stage.type, columns.dims()}, Memory::arena);
+    emit(columns, sums, layer);
+    Stage total{stage.name, stage.type, columns.axes, {}, stage.op, {}};
+    for (Axis& axis : total.axes) axis.var = make_var(axis.var->name);
+    total.value = load(sums, stage.type, index_of(total.axes));
+    total.reduce = {total.axes.front(), total.axes.back()};
+    total.axes = {total.axes.begin() + 1, total.axes.end() - 1};
+    return total;
   }
 
   // The name by value: making the body adds buffers, and a buffer's own name may move then.
