@@ -12,10 +12,12 @@
 //     for row { vector lane { block[row, lane] = from[n.t*16 + row, k.t*16 + lane] } }
 //     (rows and lanes of block change places, in four steps)
 //     for row { vector lane { to[k.t*16 + row, n.t*16 + lane] = block[row, lane] } } } }
+// Before that, what would be copied lane by lane is stored in its place at once (forward_copies.h).
 #include "passes/vectorize.h"
 
 #include <algorithm>
 
+#include "passes/forward_copies.h"
 #include "passes/nest.h"
 #include "passes/transpose_blocks.h"
 
@@ -113,7 +115,7 @@ class Vectorizer {
 }  // namespace
 
 Program vectorize(const Program& program, const Target& target) {
-  Program result = program;
+  Program result = forward_copies(program);
   Vectorizer vectorizer(result, target);
   for (Kernel& kernel : result.kernels) kernel.body = vectorizer.run(kernel.body);
   return result;

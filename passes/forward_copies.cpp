@@ -1,0 +1,194 @@
+// forward_copies:
+//   for y { for x { phase[y,x] = sum[y,x] } }
+//   for y { for x { image[y,1,x,0] = phase[y,x] } }
+//     ->
+//   for y { for x { image[y,1,x,0] = sum[y,x] } }
+// The parts of a strided convolution's input gradient are put together so.
+#include "passes/forward_copies.h"
+
+#include <algorithm>
+
+#include "passes/drop_unused_buffers.h"
+#include "passes/nest.h"
+
+namespace cnnc {
+
+namespace {
+
+/// `to` = load(from), inside `loops`, each of which runs over one axis of `from`.
+struct Copy {
+  BufferId from;
+  Store to;
+  std::vector<Expr> index;  // of from
+};
+
+class Forwarder {
+ public:
+  explicit Forwarder(const Program& program) : program_(program) {}
+
+  Program run() {
+    for (Kernel& kernel : program_.kernels) forward(kernel.body);
+    return drop_unused_buffers(program_);
+  }
+
+ private:
+  void forward(Block& block) {
+    for (Stmt& stmt : block)
+      if (auto* loop = stmt.as<For>()) forward(loop->body);
+    for (std::size_t at = 0; at < block.size(); ++at) {
+      std::vector<Copy> copies;
+      std::vector<For> loops;
+      find(block[at], loops, copies);
+      for (const Copy& copy : copies)
+        if (may_forward(block, at, copy)) apply(block, at, copy);
+    }
+    std::erase_if(block, is_empty);
+  }
+
+  /// The copies in `stmt`, of buffers that nothing else reads.
+  void find(const Stmt& stmt, std::vector<For>& loops, std::vector<Copy>& copies) const {
+    if (const auto* loop = stmt.as<For>()) {
+      loops.push_back({loop->var, loop->begin, loop->end, loop->kind, {}});
+      for (const Stmt& inner : loop->body) find(inner, loops, copies);
+      loops.pop_back();
+    }
+    const auto* store = stmt.as<Store>();
+    const auto* source = store ? store->value.as<Load>() : nullptr;
+    if (!source || !is_temporary(source->buffer) || !covers(*source, loops) ||
+        !keeps_neighbours(*store, *source))
+      return;
+    copies.push_back({source->buffer, *store, source->index});
+  }
+
+  bool is_temporary(BufferId id) const {
+    const Buffer& buffer = program_.buffer(id);
+    return (buffer.memory == Memory::arena || buffer.memory == Memory::thread) && !buffer.view_of &&
+           std::ranges::none_of(program_.buffers,
+                                [&](const Buffer& other) { return other.view_of == id; });
+  }
+
+  /// Whether each loop runs over one axis, and together they reach every element.
+  bool covers(const Load& source, const std::vector<For>& loops) const {
+    const Dims& dims = program_.buffer(source.buffer).type.dims;
+    std::size_t axes = 0;
+    for (std::size_t i = 0; i < dims.size(); ++i) {
+      if (source.index[i].constant() == 0 && dims[i] == 1) continue;
+      const auto loop = std::ranges::find_if(
+          loops, [&](const For& each) { return same(source.index[i], Expr(each.var)); });
+      if (loop == loops.end() || loop->begin.constant() != 0 || loop->end.constant() != dims[i] ||
+          loop->kind != LoopKind::serial)
+        return false;
+      for (std::size_t other = 0; other < i; ++other)
+        if (same(source.index[other], source.index[i])) return false;
+      ++axes;
+    }
+    return axes == loops.size() && axes > 0;
+  }
+
+  /// Not where rows become columns: that goes by blocks (transpose_blocks.h).
+  bool keeps_neighbours(const Store& to, const Load& from) const {
+    const auto stride = [&](const Expr& index) -> std::int64_t {
+      const auto* var = index.as<Var>();
+      return var ? memory_stride(program_, to.buffer, to.index, *var).value_or(0) : 0;
+    };
+    return stride(from.index.back()) == 1 ||
+           std::ranges::none_of(from.index, [&](const Expr& e) { return stride(e) == 1; });
+  }
+
+  /// Whether two elements differ, whatever the values of variables.
+  static bool apart(const std::vector<Expr>& a, const std::vector<Expr>& b) {
+    for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i)
+      if (a[i].constant() && b[i].constant() && *a[i].constant() != *b[i].constant()) return true;
+    return false;
+  }
+
+  /// Whether all that happens to the buffer is that `block` stores to it before the copy in
+  /// statement `at`, and nothing between looks at the elements that the copy writes.
+  bool may_forward(const Block& block, std::size_t at, const Copy& copy) const {
+    std::size_t loads = 0, stores = 0;
+    for (const Kernel& kernel : program_.kernels)
+      for (const BufferAccess& access : accesses(kernel.body))
+        if (access.buffer == copy.from) ++(access.write ? stores : loads);
+    if (loads != 1) return false;  // an accumulation reads, too
+    const std::size_t first = first_store(block, at, copy.from);
+    std::size_t here = 0, own = 0;
+    for (std::size_t i = first; i <= at; ++i) {
+      for (const BufferAccess& access : accesses({block[i]})) {
+        if (access.buffer == copy.from && access.write && i < at) ++here;
+        if (program_.storage(access.buffer) != program_.storage(copy.to.buffer)) continue;
+        if (access.buffer != copy.to.buffer || !access.write) return false;
+        if (!apart(access.index, copy.to.index)) ++own;
+      }
+    }
+    return here == stores && stores > 0 && own == 1 && in_scope(block, copy);
+  }
+
+  static std::size_t first_store(const Block& block, std::size_t at, BufferId buffer) {
+    std::size_t first = 0;
+    while (first < at && std::ranges::none_of(
+                             accesses({block[first]}),
+                             [&](const auto& access) { return access.buffer == buffer; }))
+      ++first;
+    return first;
+  }
+
+  /// Whether the copy's index means the same where its values are made.
+  static bool in_scope(const Block& block, const Copy& copy) {
+    bool good = true;
+    for (const Expr& index : copy.to.index) {
+      walk(index, [&](const Expr& e) { good &= e.as<Load>() == nullptr; });
+      walk(block, [&](const Stmt& stmt) {
+        if (const auto* let = stmt.as<Let>()) good &= !depends_on(index, let->var);
+      });
+    }
+    return good;
+  }
+
+  void apply(Block& block, std::size_t at, const Copy& copy) {
+    for (std::size_t i = 0; i < at; ++i) redirect(block[i], copy);
+    remove(block[at], copy);
+  }
+
+  static void redirect(Stmt& stmt, const Copy& copy) {
+    if (auto* store = stmt.as<Store>(); store && store->buffer == copy.from) {
+      Substitution axes;
+      for (std::size_t i = 0; i < copy.index.size(); ++i)
+        if (const auto* var = copy.index[i].as<Var>()) axes[*var] = store->index[i];
+      store->buffer = copy.to.buffer;
+      store->index = copy.to.index;
+      for (Expr& index : store->index) index = substitute(index, axes);
+    }
+    if (auto* loop = stmt.as<For>())
+      for (Stmt& inner : loop->body) redirect(inner, copy);
+    if (auto* branch = stmt.as<If>()) {
+      for (Stmt& inner : branch->then_body) redirect(inner, copy);
+      for (Stmt& inner : branch->else_body) redirect(inner, copy);
+    }
+  }
+
+  static bool is_empty(const Stmt& stmt) {
+    const auto* loop = stmt.as<For>();
+    return loop && loop->body.empty();
+  }
+
+  /// Leaves an empty loop where nothing else is in it.
+  static void remove(Stmt& stmt, const Copy& copy) {
+    auto* loop = stmt.as<For>();
+    if (!loop) return;
+    std::erase_if(loop->body, [&](const Stmt& inner) {
+      const auto* store = inner.as<Store>();
+      const auto* source = store ? store->value.as<Load>() : nullptr;
+      return source && source->buffer == copy.from;
+    });
+    for (Stmt& inner : loop->body) remove(inner, copy);
+    std::erase_if(loop->body, is_empty);
+  }
+
+  Program program_;
+};
+
+}  // namespace
+
+Program forward_copies(const Program& program) { return Forwarder(program).run(); }
+
+}  // namespace cnnc
