@@ -173,6 +173,12 @@ Block map_indices(
   return result;
 }
 
+std::string unused_name(const Program& program, const std::string& name) {
+  std::string result = name;
+  for (int i = 2; program.find(result); ++i) result = fmt::format("{}.{}", name, i);
+  return result;
+}
+
 bool has_own_rows(const Program& program, BufferId buffer) {
   const Dims& mine = program.buffer(buffer).type.dims;
   const Dims& whole = program.buffer(program.storage(buffer)).type.dims;

@@ -5,6 +5,7 @@
 #include <optional>
 #include <set>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "ir/loop.h"
@@ -76,6 +77,10 @@ const For* only_sample_loop(const Kernel& kernel);
 Block map_indices(
     const Block& block,
     const std::function<std::vector<Expr>(BufferId, const std::vector<Expr>&)>& rewrite);
+
+/// `name`, or where a buffer of the program is called so, that with the first free number from 2
+/// on.
+std::string unused_name(const Program& program, const std::string& name);
 
 /// Whether the rows of `buffer` are rows of the buffer that it views, if it is a view.
 bool has_own_rows(const Program& program, BufferId buffer);

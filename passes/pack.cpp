@@ -184,9 +184,8 @@ class Packer {
     const auto known = copies_.find(panels);
     if (known != copies_.end()) return known->second;
     const Buffer matrix = program_.buffer(panels.matrix);
-    Buffer packed{matrix.name + ".packed", matrix.type, Memory::arena, {}, -1, {}};
-    for (int i = 2; program_.find(packed.name); ++i)
-      packed.name = fmt::format("{}.packed.{}", matrix.name, i);
+    Buffer packed{
+        unused_name(program_, matrix.name + ".packed"), matrix.type, Memory::arena, {}, -1, {}};
     packed.type.dims.back() = panels.width;
     packed.type.dims.insert(packed.type.dims.begin(), panels.count);
     const auto id = static_cast<BufferId>(program_.buffers.size());

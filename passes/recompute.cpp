@@ -81,19 +81,17 @@ std::set<Var> free_variables(const Stmt& stmt) {
 }
 
 Block with_buffer(const Block& block, BufferId from, BufferId to) {
-  Block result = map_exprs(block, [&](const Expr& top) {
+  return map_exprs(block, [&](const Expr& top) {
     return transform(top, [&](const Expr& e) -> Expr {
       const auto* l = e.as<Load>();
       return l && l->buffer == from ? load(to, e.type(), l->index) : Expr{};
     });
   });
-  return result;
 }
 
 class Recomputer {
  public:
-  explicit Recomputer(const Program& program, const Target& target)
-      : program_(program), target_(target) {}
+  Recomputer(const Program& program, const Target& target) : program_(program), target_(target) {}
 
   Program run() {
     for (const LiveRange& range : arena_live_ranges(localize(program_, target_)))
@@ -279,9 +277,7 @@ class Recomputer {
     Kernel& kernel = program_.kernels[k];
     const auto again = static_cast<BufferId>(program_.buffers.size());
     Buffer copy = program_.buffer(buffer);
-    copy.name += ".again";
-    for (int i = 2; program_.find(copy.name); ++i)
-      copy.name = fmt::format("{}.again.{}", program_.buffer(buffer).name, i);
+    copy.name = unused_name(program_, copy.name + ".again");
     program_.buffers.push_back(std::move(copy));
 
     const For& groups = *group_loop(kernel);
