@@ -1,0 +1,94 @@
+// Loads and stores of vector loops: of any number of lanes, any distance from lane to lane and any
+// type, also under a mask, machine code moves what the interpreter does and touches nothing else.
+#include <gtest/gtest.h>
+
+#include <array>
+
+#include "tests/guarded_executable.h"
+#include "tests/host_targets.h"
+#include "tests/ir_runs.h"
+
+namespace cnnc::testing {
+namespace {
+
+constexpr std::array kTypes{ScalarType::f32, ScalarType::f64, ScalarType::i8,  ScalarType::u8,
+                            ScalarType::i32, ScalarType::u32, ScalarType::i64, ScalarType::boolean};
+// Parts of vectors, whole ones, several; distances around those that are treated apart.
+constexpr std::array<std::int64_t, 10> kLanes{1, 2, 3, 4, 5, 7, 8, 11, 16, 19};
+constexpr std::array<std::int64_t, 9> kStrides{-9, -2, -1, 1, 2, 3, 7, 8, 9};
+
+/// Texts of the buffers and kernels of a program that moves `lanes` elements in every way.
+struct Moves {
+  std::string type, buffers, kernels;
+
+  /// `far` is a buffer of elements `stride` apart, which begins or ends with the last one that
+  /// `touched` lanes reach; `near` one in which they are neighbours.
+  void add(std::int64_t lanes, std::int64_t stride, std::int64_t touched) {
+    const std::string name =
+        fmt::format("{}{}.{}of{}", stride < 0 ? "back" : "by", std::abs(stride), touched, lanes);
+    const std::int64_t span = (touched - 1) * std::abs(stride) + 1;
+    // Whole units of 64 elements of any type: the end of the buffer is that of its page.
+    const std::int64_t size = (span + 63) / 64 * 64;
+    const std::int64_t first = stride > 0 ? size - span : span - 1;
+    const std::string far = fmt::format("[{} + v * {}]", first, stride);
+    const std::string begin = touched == lanes ? "" : fmt::format("if v < {} {{\n", touched);
+    const std::string end = touched == lanes ? "" : "}\n";
+    buffers += fmt::format(
+        "  {0}.far : {1}[{2}] input\n  {0}.near : {1}[{3}] input\n"
+        "  {0}.loaded : {1}[{3}] output\n  {0}.stored : {1}[{2}] output\n",
+        name, type, size, touched);
+    const auto kernel = [&](const std::string& to, const std::string& from) {
+      kernels += fmt::format("  kernel {}.k {{\nvector for v in 0 .. {} {{\n{}{} = {}\n{}}}\n}}\n",
+                             to.substr(0, to.find('[')), lanes, begin, to, from, end);
+    };
+    kernel(name + ".loaded[v]", name + ".far" + far);
+    kernel(name + ".stored" + far, name + ".near[v]");
+  }
+};
+
+Program moves_of(ScalarType type, std::int64_t lanes) {
+  Moves moves{std::string(name_of(type)), "  count : i64[] input\n", ""};
+  for (const std::int64_t stride : kStrides) {
+    moves.add(lanes, stride, lanes);
+    if (lanes > 2) moves.add(lanes, stride, lanes - 2);
+  }
+  return parse_program(
+      {"moves", fmt::format("program moves {{\n{}{}}}\n", moves.buffers, moves.kernels)});
+}
+
+/// Inputs without a zero, which is what outputs are before; of booleans that would be one value.
+Tensors distinct_inputs(const Program& program) {
+  Tensors inputs;
+  for (const Buffer& buffer : program.buffers) {
+    if (buffer.memory != Memory::input) continue;
+    Tensor tensor(buffer.type);
+    for (std::int64_t i = 0; i < tensor.size(); ++i)
+      tensor.set(i, buffer.type.scalar == ScalarType::boolean ? double(i * 5 % 7 < 4)
+                                                              : double(i % 97 + 1));
+    inputs.emplace(buffer.name, std::move(tensor));
+  }
+  return inputs;
+}
+
+class VectorAccess : public ::testing::TestWithParam<ScalarType> {};
+
+TEST_P(VectorAccess, moves_these_lanes_and_touches_no_others) {
+  for (const std::int64_t lanes : kLanes) {
+    const Program program = moves_of(GetParam(), lanes);
+    const Tensors inputs = distinct_inputs(program);
+    const Tensors expected = interpret_ir(program, inputs, 1);
+    for (const Target& target : targets_of_this_machine()) {
+      GuardedExecutable executable(program, target);
+      ThreadPool pool(1);
+      const Tensors got = run(executable, inputs, expected, 1, 1, pool);
+      EXPECT_EQ(difference(expected, got, Preserves::bits), "")
+          << lanes << " lanes, " << target.name;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, VectorAccess, ::testing::ValuesIn(kTypes),
+                         [](const auto& each) { return std::string(name_of(each.param)); });
+
+}  // namespace
+}  // namespace cnnc::testing
