@@ -28,18 +28,6 @@ bool is_rows_loop(const Stmt& stmt) {
   return loop && loop->kind == LoopKind::serial && loop->begin.constant() == 0 && extent(*loop);
 }
 
-/// The ranges of the loops in `block`, as far as they are constant.
-RangeContext ranges_in(const Program& program, const Block& block) {
-  RangeContext context{&program, 1, {}};
-  walk(block, [&](const Stmt& stmt) {
-    const auto* loop = stmt.as<For>();
-    if (loop && loop->begin.constant() && extent(*loop).value_or(0) > 0)
-      context.variables[loop->var] = {*loop->begin.constant(),
-                                      *loop->begin.constant() + *extent(*loop) - 1};
-  });
-  return context;
-}
-
 class RowFuser {
  public:
   explicit RowFuser(const Program& program) : program_(program) {}
@@ -118,7 +106,7 @@ class RowFuser {
                                       const std::set<BufferId>& made) const {
     if (!is_rows_loop(stmt)) return std::nullopt;
     const For& loop = *stmt.as<For>();
-    const RangeContext ranges = ranges_in(program_, loop.body);
+    const RangeContext ranges = constant_ranges(program_, loop.body);
     std::set<BufferId> own = made;
     for (const BufferAccess& access : accesses({stmt}))
       if (access.write && program_.buffer(access.buffer).memory != Memory::reg)

@@ -127,4 +127,16 @@ std::optional<IntegerRange> range_of(const Expr& expr, const RangeContext& conte
   return std::nullopt;
 }
 
+RangeContext constant_ranges(const Program& program, const Block& block) {
+  RangeContext context{&program, 1, {}};
+  walk(block, [&](const Stmt& stmt) {
+    const auto* loop = stmt.as<For>();
+    const auto extent = loop ? constant_extent(*loop) : std::nullopt;
+    if (extent.value_or(0) > 0 && loop->begin.constant())
+      context.variables[loop->var] = {*loop->begin.constant(),
+                                      *loop->begin.constant() + *extent - 1};
+  });
+  return context;
+}
+
 }  // namespace cnnc

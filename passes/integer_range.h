@@ -27,4 +27,7 @@ struct RangeContext {
 /// single value and nothing but `count` is loaded. Nothing where it depends on data or overflows.
 std::optional<IntegerRange> range_of(const Expr& expr, const RangeContext& context);
 
+/// The ranges of the loops in `block`, as far as they are constant.
+RangeContext constant_ranges(const Program& program, const Block& block);
+
 }  // namespace cnnc

@@ -15,6 +15,7 @@
 #include "passes/plan_memory.h"
 #include "passes/recompute.h"
 #include "passes/simplify.h"
+#include "passes/slide_rows.h"
 #include "passes/split_borders.h"
 #include "passes/tile.h"
 #include "passes/unroll.h"
@@ -46,6 +47,7 @@ std::span<const PassRow<Program>> loop_passes() {
       {"recompute", "compute again in the backward pass what is cheaper made than kept", recompute},
       {"localize", "keep what lives within a group of samples in a worker's scratch", localize},
       {"tile", "compute blocks of results at once, their sums in registers", tile},
+      {"slide_rows", "fill images row by row, just ahead of what reads them", slide_rows},
       {"pack", "copy weights into the order in which tiles read them", pack},
       {"split_borders", "give the border and the interior of an image loops of their own",
        split_borders},
