@@ -28,8 +28,9 @@ constexpr std::int64_t kMaxGroupedResults = std::int64_t{1} << 16;
 /// a group's; not doing so would read all samples again for every few results.
 constexpr std::int64_t kLongTerms = 64, kMaxLongGroupedResults = std::int64_t{1} << 20;
 
-/// Sums that a sample makes of few results go by columns (the last axis summed over): one sum for
-/// each result and column, which makes vectors of columns, then the sum of each result's columns.
+/// Sums of few results go by columns (the last axis summed over): one sum for each result and
+/// column, over rows and samples, which makes vectors of columns, then the sum of each result's
+/// columns.
 /// That is worth it up to this many results,
 constexpr std::int64_t kMaxResultsByColumn = 512;
 /// for that many columns,
@@ -175,9 +176,9 @@ class Lowering {
       if (!is_batch(axis)) terms *= axis.extent;
     if (over_batch &&
         results <= (terms >= kLongTerms ? kMaxLongGroupedResults : kMaxGroupedResults)) {
-      emit_grouped(goes_by_columns(stage) ? by_columns(stage, buffer, layer) : stage, buffer,
-                   layer);
-      return;
+      if (!goes_by_columns(stage)) return emit_grouped(stage, buffer, layer);
+      const Stage total = by_columns(stage, buffer, layer);
+      return add_kernel(program_.buffer(buffer).name, layer, nest(total, buffer));
     }
     add_kernel(program_.buffer(buffer).name, layer, nest(stage, buffer));
   }
@@ -206,22 +207,19 @@ class Lowering {
            neighbours * apart <= (waits ? kMaxWaitingNeighbours : kMaxNeighbours);
   }
 
-  /// Makes a sample's sums by columns; the stage that is left adds them up.
+  /// Makes the sums by columns; the stage that is left adds those up.
   Stage by_columns(const Stage& stage, BufferId buffer, const std::string& layer) {
     Stage columns = stage;
-    std::erase_if(columns.reduce, [](const Axis& axis) { return axis.extent == kBatch; });
-    const auto sample = std::ranges::find(stage.reduce, kBatch, &Axis::extent);
-    columns.axes.insert(columns.axes.begin(), *sample);
     columns.axes.push_back(columns.reduce.back());
     columns.reduce.pop_back();
     const BufferId sums = add_buffer(program_.buffer(buffer).name + ".columns",
                                      {stage.type, columns.dims()}, Memory::arena);
-    emit(columns, sums, layer);
+    emit_grouped(columns, sums, layer);
     Stage total{stage.name, stage.type, columns.axes, {}, stage.op, {}};
     for (Axis& axis : total.axes) axis.var = make_var(axis.var->name);
     total.value = load(sums, stage.type, index_of(total.axes));
-    total.reduce = {total.axes.front(), total.axes.back()};
-    total.axes = {total.axes.begin() + 1, total.axes.end() - 1};
+    total.reduce = {total.axes.back()};
+    total.axes.pop_back();
     return total;
   }
 
