@@ -1,6 +1,7 @@
 #include "passes/drop_unused_buffers.h"
 
 #include "passes/nest.h"
+#include "passes/renumber_buffers.h"
 
 namespace cnnc {
 
@@ -26,30 +27,6 @@ std::vector<bool> used_buffers(const Program& program) {
   return used;
 }
 
-/// Gives every buffer in `block` its new number.
-void renumber(Block& block, const std::vector<BufferId>& numbers) {
-  const auto number = [&](BufferId id) { return numbers.at(static_cast<std::size_t>(id)); };
-  block = map_exprs(block, [&](const Expr& top) {
-    return transform(top, [&](const Expr& expr) -> Expr {
-      const auto* l = expr.as<Load>();
-      return l ? load(number(l->buffer), expr.type(), l->index) : Expr();
-    });
-  });
-  const std::function<void(Block&)> statements = [&](Block& stmts) {
-    for (Stmt& stmt : stmts) {
-      if (auto* store = stmt.as<Store>()) store->buffer = number(store->buffer);
-      if (auto* accumulate = stmt.as<Accumulate>()) accumulate->buffer = number(accumulate->buffer);
-      if (auto* alloc = stmt.as<Alloc>()) alloc->buffer = number(alloc->buffer);
-      if (auto* loop = stmt.as<For>()) statements(loop->body);
-      if (auto* branch = stmt.as<If>()) {
-        statements(branch->then_body);
-        statements(branch->else_body);
-      }
-    }
-  };
-  statements(block);
-}
-
 }  // namespace
 
 Program drop_unused_buffers(const Program& program) {
@@ -62,9 +39,7 @@ Program drop_unused_buffers(const Program& program) {
     result.buffers.push_back(program.buffers[i]);
   }
   if (result.buffers.size() == program.buffers.size()) return program;
-  for (Buffer& buffer : result.buffers)
-    if (buffer.view_of) buffer.view_of = numbers[static_cast<std::size_t>(*buffer.view_of)];
-  for (Kernel& kernel : result.kernels) renumber(kernel.body, numbers);
+  renumber_buffers(result, numbers);
   return result;
 }
 

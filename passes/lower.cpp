@@ -16,6 +16,7 @@
 #include "passes/drop_unused_buffers.h"
 #include "passes/long_sums.h"
 #include "passes/nest.h"
+#include "passes/renumber_buffers.h"
 
 namespace cnnc {
 
@@ -38,7 +39,7 @@ constexpr std::int64_t kFewestColumns = 8, kMostColumns = 64;
 /// and where results that are neighbours in memory, times the elements between neighbouring columns
 /// of what is loaded, are no more than this: the part of a vector that results would fill against
 /// the work of putting columns together.
-constexpr std::int64_t kMaxNeighbours = 9;
+constexpr std::int64_t kMaxNeighbours = 12;
 /// The same where so few vectors of results wait for one another term after term.
 constexpr std::int64_t kFewVectors = 3, kMaxWaitingNeighbours = 20;
 
@@ -57,6 +58,7 @@ class Lowering {
     for (std::size_t i = 0; i < graph_.nodes.size(); ++i)
       if (live[i] && !is_input(graph_.nodes[i])) lower_node(static_cast<int>(i));
     lower_outputs();
+    put_views_last();
     drop_dead_kernels();
     return std::move(program_);
   }
@@ -396,14 +398,23 @@ class Lowering {
     for (const auto& [output, buffer] : later) lower_output(*output, buffer);
   }
 
-  /// An output that has a buffer of its own takes that one; a new value of a state, and whatever
-  /// shares its buffer, is copied at the end.
+  /// An output that has a buffer of its own takes that one, also where it views it alone, which
+  /// then is the view; a new value of a state, and whatever shares its buffer, is copied at the
+  /// end.
   void lower_output(const Output& output, BufferId buffer) {
     Buffer& source = program_.buffers[static_cast<std::size_t>(buffer)];
     const auto target = program_.find(output.name);
     if (!target && source.memory == Memory::arena && !source.view_of && !has_views(buffer)) {
       source.memory = Memory::output;
       source.name = unique(output.name);
+      return;
+    }
+    if (!target && source.memory == Memory::arena && source.view_of && is_only_view(buffer)) {
+      Buffer& made = program_.buffers[static_cast<std::size_t>(*source.view_of)];
+      source.memory = made.memory = Memory::output;
+      source.name = unique(output.name);
+      source.view_of.reset();
+      made.view_of = buffer;
       return;
     }
     const TensorType& type = graph_.type(output.value);
@@ -443,6 +454,26 @@ class Lowering {
       else
         program_.kernels.erase(program_.kernels.begin() + static_cast<std::ptrdiff_t>(k));
     }
+  }
+
+  bool is_only_view(BufferId view) const {
+    return std::ranges::count(program_.buffers, program_.buffer(view).view_of, &Buffer::view_of) ==
+           1;
+  }
+
+  /// The text of a program names a buffer ahead of its views.
+  void put_views_last() {
+    std::vector<Buffer> ordered;
+    std::vector<BufferId> numbers(program_.buffers.size());
+    for (const bool views : {false, true})
+      for (std::size_t i = 0; i < program_.buffers.size(); ++i) {
+        if (program_.buffers[i].view_of.has_value() != views) continue;
+        numbers[i] = static_cast<BufferId>(ordered.size());
+        ordered.push_back(program_.buffers[i]);
+      }
+    program_.buffers = std::move(ordered);
+    renumber_buffers(program_, numbers);
+    count_ = numbers[static_cast<std::size_t>(count_)];
   }
 
   bool has_views(BufferId buffer) const {
