@@ -391,6 +391,10 @@ void ExpressionEmitter::store(BufferId buffer, const std::vector<Expr>& index, l
     build_.CreateMaskedStore(value, pointer(buffer, at.offset), align, scope.mask);
   } else if (scope.mask) {
     build_.CreateMaskedScatter(value, pointer(buffer, lane_offsets(at, scope)), align, scope.mask);
+  } else if (strided_stores_ && takes_masks(buffer, scope) && at.stride && *at.stride > 1 &&
+             *at.stride <= kLongestShuffledStride && size_of(type) >= 4) {
+    store_strided(build_, value, pointer(buffer, at.offset), static_cast<unsigned>(*at.stride),
+                  align);
   } else {
     llvm::Value* offsets = lane_offsets(at, scope);
     for (unsigned lane = 0; lane < scope.lanes; ++lane) {

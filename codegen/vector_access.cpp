@@ -70,4 +70,23 @@ llvm::Value* load_strided(llvm::IRBuilder<>& build, llvm::Type* element, llvm::V
   return width == lanes ? gathered : resized(build, gathered, lanes);
 }
 
+void store_strided(llvm::IRBuilder<>& build, llvm::Value* value, llvm::Value* first,
+                   unsigned stride, llvm::Align align) {
+  auto* type = llvm::cast<llvm::FixedVectorType>(value->getType());
+  const unsigned lanes = type->getNumElements(), width = std::bit_ceil(lanes);
+  for (unsigned begin = 0; begin < (lanes - 1) * stride + 1; begin += width) {
+    llvm::SmallVector<int, 16> from(width, llvm::PoisonMaskElem);
+    llvm::SmallVector<llvm::Constant*, 16> stored;
+    for (unsigned i = 0; i < width; ++i) {
+      const unsigned at = begin + i;
+      const bool is_lane = at % stride == 0 && at / stride < lanes;
+      if (is_lane) from[i] = static_cast<int>(at / stride);
+      stored.push_back(build.getInt1(is_lane));
+    }
+    build.CreateMaskedStore(build.CreateShuffleVector(value, from),
+                            build.CreateConstInBoundsGEP1_64(type->getElementType(), first, begin),
+                            align, llvm::ConstantVector::get(stored));
+  }
+}
+
 }  // namespace cnnc

@@ -5,7 +5,7 @@
 
 namespace cnnc {
 
-/// The longest stride at which load_strided is faster than lane by lane.
+/// The longest stride at which whole vectors are faster than lane by lane.
 inline constexpr std::int64_t kLongestShuffledStride = 8;
 
 /// `lanes` neighbours. Where `masks` says that the target has loads under a mask, 3 or 7 lanes take
@@ -19,5 +19,10 @@ void store_neighbours(llvm::IRBuilder<>& build, llvm::Value* value, llvm::Value*
 /// between the first and the last of them.
 llvm::Value* load_strided(llvm::IRBuilder<>& build, llvm::Type* element, llvm::Value* first,
                           unsigned lanes, unsigned stride, llvm::Align align);
+
+/// The lanes of `value` to first[0], first[stride], ... (stride at least 2), spread out in whole
+/// vectors that are stored under masks: for targets that have such stores.
+void store_strided(llvm::IRBuilder<>& build, llvm::Value* value, llvm::Value* first,
+                   unsigned stride, llvm::Align align);
 
 }  // namespace cnnc

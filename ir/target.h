@@ -31,6 +31,10 @@ struct Target {
   }
 };
 
+/// Whether elements some way apart are faster to store as whole vectors under masks than one by
+/// one: with the mask registers of AVX-512.
+inline bool stores_strided(const Target& target) { return target.vector_bytes >= 64; }
+
 /// A named level of the x86-64 ABI, with cache sizes that are the same everywhere. Nothing for an
 /// unknown name; `native` is codegen's to detect (codegen/host.h).
 std::optional<Target> named_target(std::string_view name);
