@@ -1,8 +1,10 @@
 // forward_copies:
-//   for y { for x { phase[y,x] = sum[y,x] } }
-//   for y { for x { image[y,1,x,0] = phase[y,x] } }
+//   for y { for x { even[y,x] = sum[y,x] } }
+//   for y { for x { for phase in 0 .. 2 {
+//     image[y,x,phase] = select(phase < 1, even[y,x], odd[y,x]) } } }
 //     ->
-//   for y { for x { image[y,1,x,0] = sum[y,x] } }
+//   for y { for x { image[y,x,0] = sum[y,x] } }
+//   for y { for x { image[y,x,1] = odd[y,x] } }
 // The parts of a strided convolution's input gradient are put together so.
 #include "passes/forward_copies.h"
 
@@ -27,11 +29,61 @@ class Forwarder {
   explicit Forwarder(const Program& program) : program_(program) {}
 
   Program run() {
-    for (Kernel& kernel : program_.kernels) forward(kernel.body);
+    for (Kernel& kernel : program_.kernels) {
+      kernel.body = without_choices(kernel.body);
+      forward(kernel.body);
+    }
     return drop_unused_buffers(program_);
   }
 
  private:
+  /// Loops of few iterations whose variable alone decides what is stored, written out.
+  static Block without_choices(const Block& block) {
+    Block result;
+    for (const Stmt& stmt : block) {
+      const auto* loop = stmt.as<For>();
+      if (!loop) {
+        result.push_back(stmt);
+        continue;
+      }
+      const Block body = without_choices(loop->body);
+      if (!chooses(*loop)) {
+        result.push_back({For{loop->var, loop->begin, loop->end, loop->kind, body}});
+        continue;
+      }
+      for (std::int64_t i = 0; i < *extent(*loop); ++i) {
+        const Block chosen =
+            map_exprs(substitute(body, {{loop->var, loop->begin + i}}), [](const Expr& top) {
+              return transform(top, [](const Expr& e) -> Expr {
+                const auto* select = e.as<Select>();
+                const auto condition = select ? select->condition.constant() : std::nullopt;
+                return !condition ? Expr() : *condition != 0 ? select->a : select->b;
+              });
+            });
+        result.insert(result.end(), chosen.begin(), chosen.end());
+      }
+    }
+    return result;
+  }
+
+  static bool chooses(const For& loop) {
+    constexpr std::int64_t kFew = 8;
+    if (loop.kind != LoopKind::serial || !loop.begin.constant() || !extent(loop) ||
+        *extent(loop) > kFew)
+      return false;
+    bool found = false, plain = true;
+    walk(loop.body, [&](const Stmt& stmt) { plain &= stmt.as<For>() || stmt.as<Store>(); });
+    walk_exprs(loop.body, [&](const Expr& top) {
+      walk(top, [&](const Expr& e) {
+        const auto* select = e.as<Select>();
+        found |= select && depends_on(select->condition, loop.var) &&
+                 substitute(select->condition, {{loop.var, loop.begin}}).constant();
+      });
+    });
+    found &= plain;
+    return found;
+  }
+
   void forward(Block& block) {
     for (Stmt& stmt : block)
       if (auto* loop = stmt.as<For>()) forward(loop->body);

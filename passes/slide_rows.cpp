@@ -7,17 +7,17 @@
 //     for row in 0 .. 4 { for x { padded[1 + t*4 + row, x] = ... } }
 //     ... padded[t*4 + ky, x] ... }
 //   for y in 29 .. 30 { for x { padded[y,x] = ... } }
-// Where nothing else reads the image, the last loop is left out, and the image is as many rows as
-// an iteration reads, used in turn (a power of two: 8 here): padded[(t*4 + ky) & 7, x].
+// Before that, the parts of an image are stored in their places at once (forward_copies.h), by
+// nests that go through it together (merge_rows.h).
 #include "passes/slide_rows.h"
 
 #include <algorithm>
-#include <map>
 #include <optional>
-#include <span>
 
 #include "passes/footprint.h"
+#include "passes/forward_copies.h"
 #include "passes/integer_range.h"
+#include "passes/merge_rows.h"
 #include "passes/nest.h"
 
 namespace cnnc {
@@ -34,19 +34,16 @@ struct Image {
   std::size_t row;
 };
 
-/// The rows that iteration t (from 0) of a consumer reads: first + t*step .. end + t*step.
+/// The rows that iteration t (from 0) of a consumer reads end at end + t*step.
 struct Window {
-  std::int64_t step, first, end;
+  std::int64_t step, end;
 };
 
 class Slider {
  public:
-  Slider(const Program& program, const Target& target) : program_(program), target_(target) {}
+  Slider(Program program, const Target& target) : program_(std::move(program)), target_(target) {}
 
   Program run() {
-    for (Kernel& kernel : program_.kernels)
-      for (const BufferAccess& access : accesses(kernel.body))
-        ++uses_[program_.storage(access.buffer)];
     for (Kernel& kernel : program_.kernels) slide(kernel.body);
     return std::move(program_);
   }
@@ -70,69 +67,25 @@ class Slider {
     const std::int64_t done = ahead + *extent(*block[at + 1].as<For>()) * window->step;
     if (ahead < begin || done > end) return;
 
-    const bool folded = fold(block, at, *image, *window);
-    const For before = *block[at].as<For>();  // with its rows in turn, where they are folded
     auto& consumer = *block[at + 1].as<For>();
     const Var row = make_var("row");
     const Expr first = ahead + (Expr(consumer.var) - consumer.begin) * window->step;
-    Block rows = substitute(with_fresh_lets(before.body),
-                            {{before.var, window->step == 1 ? first : first + Expr(row)}});
+    Block rows = substitute(with_fresh_lets(producer.body),
+                            {{producer.var, window->step == 1 ? first : first + Expr(row)}});
     if (window->step > 1)
       rows = {Stmt{For{row, 0, window->step, LoopKind::serial, std::move(rows)}}};
     consumer.body.insert(consumer.body.begin(), rows.begin(), rows.end());
     const auto rest = [&](std::int64_t from, std::int64_t to) {
-      const Var var = make_var(before.var->name);
+      const Var var = make_var(producer.var->name);
       return Stmt{For{var, from, to, LoopKind::serial,
-                      substitute(with_fresh_lets(before.body), {{before.var, Expr(var)}})}};
+                      substitute(with_fresh_lets(producer.body), {{producer.var, Expr(var)}})}};
     };
     const auto here = block.begin() + static_cast<std::ptrdiff_t>(at);
-    if (done < end && !folded) block.insert(here + 2, rest(done, end));
+    if (done < end) block.insert(here + 2, rest(done, end));
     if (begin < ahead)
       block[at] = rest(begin, ahead);
     else
       block.erase(block.begin() + static_cast<std::ptrdiff_t>(at));
-  }
-
-  /// Whether every iteration of `producer` writes a whole row.
-  bool fills_rows(const Stmt& producer, const Image& image) const {
-    const Nest nest = nest_of(producer);
-    const auto* store = nest.body.size() == 1 ? nest.body.front().as<Store>() : nullptr;
-    if (!store) return false;
-    const Dims& dims = program_.buffer(image.buffer).type.dims;
-    for (std::size_t d = 0; d < dims.size(); ++d) {
-      const bool whole =
-          std::ranges::any_of(std::span(nest.loops).subspan(1), [&](const For& loop) {
-            return same(store->index[d], Expr(loop.var)) && loop.begin.constant() == 0 &&
-                   loop.end.constant() == dims[d];
-          });
-      if (d != image.row && dims[d] != 1 && !whole) return false;
-    }
-    return true;
-  }
-
-  /// Makes the image as many rows as the window, where nothing but these two statements uses it and
-  /// what a row held before is of no use.
-  bool fold(Block& block, std::size_t at, const Image& image, const Window& window) {
-    Buffer& buffer = program_.buffers[static_cast<std::size_t>(image.buffer)];
-    std::int64_t rows = 1;
-    while (rows < window.end - window.first) rows *= 2;
-    const auto pair = std::span(block).subspan(at, 2);
-    const auto used = static_cast<std::size_t>(std::ranges::count(
-        accesses({pair.begin(), pair.end()}), image.buffer, &BufferAccess::buffer));
-    if (rows >= buffer.type.dims[image.row] || !fills_rows(block[at], image) ||
-        window.first < *block[at].as<For>()->begin.constant() || used != uses_[image.buffer] ||
-        (buffer.memory != Memory::thread && buffer.memory != Memory::arena) ||
-        std::ranges::any_of(
-            program_.buffers, [&](const Buffer& other) { return other.view_of == image.buffer; }))
-      return false;
-    const Block in_turn =
-        map_indices({pair.begin(), pair.end()}, [&](BufferId id, std::vector<Expr> index) {
-          if (id == image.buffer) index[image.row] = index[image.row] & Expr(rows - 1);
-          return index;
-        });
-    std::ranges::copy(in_turn, pair.begin());
-    buffer.type.dims[image.row] = rows;
-    return true;
   }
 
   /// The one buffer that `stmt` fills, a row an iteration, and that the first-level cache does not
@@ -176,21 +129,19 @@ class Slider {
       const auto step = stride_in(index, loop->var);
       const auto first = range_of(substitute(index, {{loop->var, loop->begin}}), ranges);
       if (!step || *step < 1 || !first || (window && window->step != *step)) return std::nullopt;
-      window = {*step, window ? std::min(window->first, first->low) : first->low,
-                window ? std::max(window->end, first->high + 1) : first->high + 1};
+      window = {*step, window ? std::max(window->end, first->high + 1) : first->high + 1};
     }
     return window;
   }
 
   Program program_;
   const Target& target_;
-  std::map<BufferId, std::size_t> uses_;  // by storage
 };
 
 }  // namespace
 
 Program slide_rows(const Program& program, const Target& target) {
-  return Slider(program, target).run();
+  return Slider(merge_rows(forward_copies(program), target), target).run();
 }
 
 }  // namespace cnnc

@@ -96,6 +96,9 @@ Expr decided(const Expr& e, const Ranges& ranges) {
   }
 }
 
+/// a / b, the next whole number from it on; b is positive.
+std::int64_t rounded_up(std::int64_t a, std::int64_t b) { return a / b + (a % b > 0 ? 1 : 0); }
+
 /// Where inside begin .. end a comparison of `var` alone with a constant, in `block`, changes its
 /// value.
 std::set<std::int64_t> changes(const Block& block, const Var& var, std::int64_t begin,
@@ -108,13 +111,15 @@ std::set<std::int64_t> changes(const Block& block, const Var& var, std::int64_t 
       const bool var_left = depends_on(binary->a, var);
       const Expr& side = var_left ? binary->a : binary->b;
       const auto limit = (var_left ? binary->b : binary->a).constant();
-      if (!limit || stride_in(side, var) != 1) return;
-      const auto offset = substitute(side, {{var, Expr(0)}}).constant();  // side = var + offset
+      const auto step = stride_in(side, var);
+      if (!limit || !step || *step < 1) return;
+      const auto offset =
+          substitute(side, {{var, Expr(0)}}).constant();  // side = var*step + offset
       if (!offset) return;
-      // var + offset < limit and limit <= var + offset change at the same point; the other two one
-      // later.
-      const bool strict = binary->op == BinaryOp::less;
-      const std::int64_t point = *limit - *offset + (strict == var_left ? 0 : 1);
+      // side < limit and limit <= side change where side reaches the limit, the other two where it
+      // passes it.
+      const bool reaches = (binary->op == BinaryOp::less) == var_left;
+      const std::int64_t point = rounded_up(*limit - *offset + (reaches ? 0 : 1), *step);
       if (begin < point && point < end) points.insert(point);
     });
   });

@@ -9,6 +9,7 @@
 #include "passes/fold_scales.h"
 #include "passes/fuse.h"
 #include "passes/hoist.h"
+#include "passes/lay_out.h"
 #include "passes/localize.h"
 #include "passes/pack.h"
 #include "passes/parallelize.h"
@@ -46,8 +47,10 @@ std::span<const PassRow<Program>> loop_passes() {
        fuse, false, Preserves::bound},
       {"recompute", "compute again in the backward pass what is cheaper made than kept", recompute},
       {"localize", "keep what lives within a group of samples in a worker's scratch", localize},
+      {"lay_out", "lay images out so that the lanes of narrow results load neighbours", lay_out},
       {"tile", "compute blocks of results at once, their sums in registers", tile},
-      {"slide_rows", "fill images row by row, just ahead of what reads them", slide_rows},
+      {"slide_rows", "fill an image's parts together, row by row, just ahead of what reads it",
+       slide_rows},
       {"pack", "copy weights into the order in which tiles read them", pack},
       {"split_borders", "give the border and the interior of an image loops of their own",
        split_borders},

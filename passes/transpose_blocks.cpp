@@ -69,23 +69,44 @@ class Transposer {
   Transposer(Program& program, const TurningNest& nest) : program_(program), nest_(nest) {}
 
   Block run() {
-    const std::int64_t k_blocks = *extent(nest_.k) / nest_.lanes,
-                       n_blocks = *extent(nest_.n) / nest_.lanes;
     const Var kt = make_var(nest_.k.var->name + ".t"), nt = make_var(nest_.n.var->name + ".t");
-    const Expr k = nest_.k.begin + Expr(kt) * nest_.lanes,
-               n = nest_.n.begin + Expr(nt) * nest_.lanes;
-    Block inner{{For{nt, 0, n_blocks, LoopKind::serial, block(k, n)}}};
-    if (const std::int64_t done = n_blocks * nest_.lanes; done < *extent(nest_.n))
-      inner.push_back(single(k, k + nest_.lanes, nest_.n.begin + done, nest_.n.end));
-    Block result{{For{kt, 0, k_blocks, LoopKind::serial, wrap(nest_.middle, std::move(inner))}}};
-    if (const std::int64_t done = k_blocks * nest_.lanes; done < *extent(nest_.k)) {
-      const Stmt rest = single(nest_.k.begin + done, nest_.k.end, nest_.n.begin, nest_.n.end, true);
-      result.push_back(rest);
-    }
+    const Expr k = begin_of(nest_.k, kt), n = begin_of(nest_.n, nt);
+    const std::int64_t k_done = blocks(nest_.k) * nest_.lanes,
+                       n_done = blocks(nest_.n) * nest_.lanes;
+    Block inner{{For{nt, 0, blocks(nest_.n), LoopKind::serial, block(k, n)}}};
+    if (n_done < *extent(nest_.n))
+      inner.push_back(single(k, k + nest_.lanes, nest_.n.begin + n_done, nest_.n.end));
+    Block result{
+        {For{kt, 0, blocks(nest_.k), LoopKind::serial, wrap(nest_.middle, std::move(inner))}}};
+    if (k_done < *extent(nest_.k))
+      result.push_back(
+          single(nest_.k.begin + k_done, nest_.k.end, nest_.n.begin, nest_.n.end, true));
     return result;
   }
 
  private:
+  /// Whether what is stored may be stored twice: then the last block along an axis overlaps the one
+  /// before it, and no elements are left over.
+  bool may_overlap() const {
+    bool reads = false;
+    walk(nest_.store.value, [&](const Expr& e) {
+      const auto* l = e.as<Load>();
+      reads |= l && program_.storage(l->buffer) == program_.storage(nest_.store.buffer);
+    });
+    return !reads;
+  }
+
+  std::int64_t blocks(const For& axis) const {
+    return (*extent(axis) + (may_overlap() ? nest_.lanes - 1 : 0)) / nest_.lanes;
+  }
+
+  /// Of block `t` along an axis.
+  Expr begin_of(const For& axis, const Var& t) const {
+    const Expr begin = Expr(t) * nest_.lanes;
+    if (!may_overlap() || *extent(axis) % nest_.lanes == 0) return axis.begin + begin;
+    return axis.begin + min(begin, *extent(axis) - nest_.lanes);
+  }
+
   /// One element after the other, for k and n between those bounds.
   Stmt single(const Expr& k_begin, const Expr& k_end, const Expr& n_begin, const Expr& n_end,
               bool middle = false) const {

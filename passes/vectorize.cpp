@@ -3,21 +3,20 @@
 //     ->
 //   for i.t in 0 .. 6 { vector i in 0 .. 16 { y[i.t*16 + i] = x[i.t*16 + i] + 1 } }
 //   vector i in 0 .. 4 { y[96 + i] = x[96 + i] + 1 }
-// A loop qualifies when it stores contiguously, along its variable, and carries nothing from one
-// iteration to the next; what it loads may lie some elements apart. A nest that reads along one
-// loop and stores along another goes by square blocks (transpose_blocks.h):
+// A loop qualifies when it stores contiguously, along its variable (on some targets some elements
+// apart), and carries nothing from one iteration to the next; what it loads may lie some elements
+// apart. Two loops change places where neighbours lie along the outer one. A nest that reads along
+// one loop and stores along another goes by square blocks (transpose_blocks.h):
 //   for k { for n { to[k, n] = from[n, k] } }
 //     ->
 //   for k.t { for n.t { alloc block
 //     for row { vector lane { block[row, lane] = from[n.t*16 + row, k.t*16 + lane] } }
 //     (rows and lanes of block change places, in four steps)
 //     for row { vector lane { to[k.t*16 + row, n.t*16 + lane] = block[row, lane] } } } }
-// Before that, what would be copied lane by lane is stored in its place at once (forward_copies.h).
 #include "passes/vectorize.h"
 
 #include <algorithm>
 
-#include "passes/forward_copies.h"
 #include "passes/nest.h"
 #include "passes/transpose_blocks.h"
 
@@ -32,7 +31,8 @@ class Vectorizer {
   Block run(const Block& block) {
     Block result;
     for (const Stmt& stmt : block) {
-      const auto* loop = stmt.as<For>();
+      const auto swapped = with_neighbours_inside(stmt);
+      const auto* loop = swapped ? swapped->as<For>() : stmt.as<For>();
       if (!loop) {
         result.push_back(stmt);
       } else if (const auto blocks = transpose_blocks(program_, *loop, target_)) {
@@ -49,6 +49,27 @@ class Vectorizer {
   }
 
  private:
+  /// Two loops around one store change places where neighbours lie along the outer one; not where
+  /// they read registers, whose rows are vectors as they are.
+  std::optional<Stmt> with_neighbours_inside(const Stmt& stmt) const {
+    const Nest nest = nest_of(stmt);
+    const auto* store = nest.body.size() == 1 ? nest.body.front().as<Store>() : nullptr;
+    if (!store || nest.loops.size() != 2 ||
+        memory_stride(program_, store->buffer, store->index, nest.loops[0].var) != 1 ||
+        memory_stride(program_, store->buffer, store->index, nest.loops[1].var) == 1 ||
+        !touches_written_elements_only(program_, nest.body) ||
+        std::ranges::any_of(accesses(nest.body), [&](const BufferAccess& access) {
+          return program_.buffer(access.buffer).memory == Memory::reg;
+        }))
+      return std::nullopt;
+    for (const For& loop : nest.loops)
+      if (loop.kind != LoopKind::serial || !loop.begin.constant() || !loop.end.constant() ||
+          !separates(*store, loop, nest.loops))
+        return std::nullopt;
+    const std::vector<For> loops{nest.loops[1], nest.loops[0]};
+    return wrap(loops, nest.body).front();
+  }
+
   /// The vector width for `loop`, or nothing where it cannot or should not be a vector.
   std::optional<std::int64_t> lanes(const For& loop) const {
     if (loop.kind != LoopKind::serial || !extent(loop) || *extent(loop) < 2) return std::nullopt;
@@ -66,7 +87,10 @@ class Vectorizer {
       stores = true;
       const BufferId buffer = store ? store->buffer : accumulate->buffer;
       const auto& index = store ? store->index : accumulate->index;
-      if (memory_stride(program_, buffer, index, loop.var) != 1) return std::nullopt;
+      const auto stride = memory_stride(program_, buffer, index, loop.var);
+      const ScalarType type = program_.buffer(buffer).type.scalar;
+      const std::int64_t longest = store && stores_strided(target_) ? longest_stride(type) : 1;
+      if (!stride || *stride < 1 || *stride > longest) return std::nullopt;
       widest = std::max(widest, size_of(program_.buffer(buffer).type.scalar));
       if (!widen(store ? store->value : accumulate->value, loop.var, widest)) return std::nullopt;
     }
@@ -115,7 +139,7 @@ class Vectorizer {
 }  // namespace
 
 Program vectorize(const Program& program, const Target& target) {
-  Program result = forward_copies(program);
+  Program result = program;
   Vectorizer vectorizer(result, target);
   for (Kernel& kernel : result.kernels) kernel.body = vectorizer.run(kernel.body);
   return result;

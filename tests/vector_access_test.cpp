@@ -31,8 +31,11 @@ struct Moves {
     const std::int64_t size = (span + 63) / 64 * 64;
     const std::int64_t first = stride > 0 ? size - span : span - 1;
     const std::string far = fmt::format("[{} + v * {}]", first, stride);
-    const std::string begin = touched == lanes ? "" : fmt::format("if v < {} {{\n", touched);
-    const std::string end = touched == lanes ? "" : "}\n";
+    // One mask, and one within it that does not repeat it.
+    const bool nested = touched + 3 <= lanes;
+    std::string begin, end;
+    if (touched < lanes) begin += fmt::format("if v < {} {{\n", touched), end += "}\n";
+    if (nested) begin += "if 0 < v {\n", end += "}\n";
     buffers += fmt::format(
         "  {0}.far : {1}[{2}] input\n  {0}.near : {1}[{3}] input\n"
         "  {0}.loaded : {1}[{3}] output\n  {0}.stored : {1}[{2}] output\n",
@@ -51,6 +54,7 @@ Program moves_of(ScalarType type, std::int64_t lanes) {
   for (const std::int64_t stride : kStrides) {
     moves.add(lanes, stride, lanes);
     if (lanes > 2) moves.add(lanes, stride, lanes - 2);
+    if (lanes > 4) moves.add(lanes, stride, lanes - 3);
   }
   return parse_program(
       {"moves", fmt::format("program moves {{\n{}{}}}\n", moves.buffers, moves.kernels)});

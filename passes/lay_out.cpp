@@ -1,0 +1,330 @@
+// lay_out:
+//   padded : f32[1,32,32,3]
+//   for y, x { for c in 0 .. 3 { padded[0,y,x,c] = ... } }
+//   for y, x { for co in 0 .. 3 { ... padded[0, y*2 + ky, x*2 + kx, ci] ... } }
+//     ->
+//   padded : f32[1,32,3,2,16]
+//   for y { for c in 0 .. 3 { for x in 0 .. 16 { padded[0,y,c,0,x] = ... }        (x*2)
+//                             for x in 0 .. 16 { padded[0,y,c,1,x] = ... } } }    (x*2 + 1)
+//   for y, x { for co in 0 .. 3 { ... padded[0, y*2 + ky, ci, kx % 2, x + kx/2] ... } }
+#include "passes/lay_out.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <optional>
+#include <set>
+#include <span>
+
+#include "passes/choose_tiling.h"
+#include "passes/integer_range.h"
+#include "passes/nest.h"
+#include "passes/reduction_nest.h"
+
+namespace cnnc {
+
+namespace {
+
+/// The new layout must promise to take less than this share of the time.
+constexpr double kWorthIt = 0.9;
+
+/// Dimension `dim` goes innermost; where readers step by more than one element along it, the
+/// elements of each remainder of that step (its phase) lie together.
+struct Layout {
+  BufferId buffer = -1;
+  std::size_t dim = 0;
+  std::int64_t step = 1;
+
+  bool operator<(const Layout& other) const {
+    return std::tie(buffer, dim, step) < std::tie(other.buffer, other.dim, other.step);
+  }
+};
+
+struct Reader {
+  Stmt nest;
+  Tiling tiling;
+};
+
+/// Who uses a buffer, as far as it is understood.
+struct Uses {
+  std::vector<Reader> readers;
+  std::vector<Nest> writers;
+  std::size_t accesses = 0;  // in these
+};
+
+class Layouter {
+ public:
+  Layouter(const Program& program, const Target& target) : program_(program), target_(target) {}
+
+  Program run() {
+    look();
+    for (BufferId id = 0; id < static_cast<BufferId>(program_.buffers.size()); ++id) {
+      const auto found = uses_.find(id);
+      const auto layout = found == uses_.end() ? std::nullopt : best(id, found->second);
+      if (!layout) continue;
+      apply(*layout, found->second.writers.front());
+      look();
+    }
+    return std::move(program_);
+  }
+
+ private:
+  /// Finds out who uses what, in the program as it now is.
+  void look() {
+    uses_.clear();
+    all_.clear();
+    for (const Kernel& kernel : program_.kernels) {
+      scan(kernel.body);
+      ranges_.merge(constant_ranges(program_, kernel.body).variables);
+      for (const BufferAccess& access : accesses(kernel.body)) ++all_[access.buffer];
+    }
+  }
+
+  void scan(const Block& block) {
+    for (const Stmt& stmt : block) {
+      const auto* loop = stmt.as<For>();
+      if (!loop) continue;
+      const Nest nest = nest_of(stmt);
+      if (const auto reduction = reduction_nest(program_, stmt)) {
+        const Tiling tiling = choose_tiling(program_, *reduction, target_);
+        std::set<BufferId> seen;
+        for (const BufferAccess& access : accesses({stmt})) {
+          if (access.write) continue;
+          Uses& uses = uses_[access.buffer];
+          ++uses.accesses;
+          if (seen.insert(access.buffer).second) uses.readers.push_back({stmt, tiling});
+        }
+      } else if (nest.body.size() == 1 && nest.body.front().as<Store>()) {
+        Uses& uses = uses_[nest.body.front().as<Store>()->buffer];
+        ++uses.accesses;
+        uses.writers.push_back(nest);
+      } else {
+        scan(loop->body);
+      }
+    }
+  }
+
+  std::optional<Layout> best(BufferId id, const Uses& uses) const {
+    const Buffer& buffer = program_.buffer(id);
+    const bool own = buffer.memory == Memory::arena || buffer.memory == Memory::thread;
+    if (!own || uses.readers.empty() || uses.writers.size() != 1 || uses.accesses != all_.at(id) ||
+        buffer.view_of ||
+        std::ranges::any_of(program_.buffers, [&](const Buffer& b) { return b.view_of == id; }) ||
+        std::ranges::all_of(uses.readers, [](const Reader& r) { return r.tiling.fills_vectors; }))
+      return std::nullopt;
+    double now = filling(present(id));
+    for (const Reader& reader : uses.readers) now += reader.tiling.cycles;
+    std::optional<Layout> result;
+    for (const Layout& layout : candidates(id, uses)) {
+      if (!can_fill(layout, uses.writers.front())) continue;
+      const auto readers = reading(layout, uses);
+      const double cycles = readers ? filling(layout) + *readers : now;
+      if (cycles >= kWorthIt * now) continue;
+      now = cycles / kWorthIt;
+      result = layout;
+    }
+    return result;
+  }
+
+  /// The dimension along which neighbours lie now.
+  Layout present(BufferId id) const {
+    const Dims& dims = program_.buffer(id).type.dims;
+    std::size_t last = dims.size() - 1;
+    while (last > 0 && dims[last] == 1) --last;
+    return {id, last, 1};
+  }
+
+  /// Every dimension that an axis of a reader goes along alone, by a constant step.
+  std::set<Layout> candidates(BufferId id, const Uses& uses) const {
+    std::set<Layout> result;
+    const Dims& dims = program_.buffer(id).type.dims;
+    for (const Reader& reader : uses.readers)
+      for (const BufferAccess& access : accesses({reader.nest})) {
+        if (access.buffer != id) continue;
+        for (const For& axis : nest_of(reader.nest).loops)
+          for (std::size_t d = 0; d < dims.size(); ++d) {
+            const auto step = stride_in(access.index[d], axis.var);
+            if (extent(axis) && step && *step >= 1 && (d != present(id).dim || *step > 1))
+              result.insert({id, d, *step});
+          }
+      }
+    return result;
+  }
+
+  /// The loop of a writer that goes through all of the dimension.
+  static std::optional<std::size_t> loop_along(const Layout& layout, const Nest& writer,
+                                               std::int64_t extent) {
+    const auto& index = writer.body.front().as<Store>()->index;
+    for (std::size_t i = 0; i < writer.loops.size(); ++i) {
+      const For& loop = writer.loops[i];
+      if (same(index[layout.dim], Expr(loop.var)) && loop.kind == LoopKind::serial &&
+          loop.begin.constant() == 0 && loop.end.constant() == extent)
+        return i;
+    }
+    return std::nullopt;
+  }
+
+  bool can_fill(const Layout& layout, const Nest& writer) const {
+    const auto at = loop_along(layout, writer, dim(layout));
+    const auto& store = *writer.body.front().as<Store>();
+    if (!at || !touches_written_elements_only(program_, writer.body)) return false;
+    // Loops inside of it go outside.
+    return std::ranges::all_of(std::span(writer.loops).subspan(*at), [&](const For& loop) {
+      return loop.kind == LoopKind::serial && loop.begin.constant() && loop.end.constant() &&
+             separates(store, loop, writer.loops);
+    });
+  }
+
+  std::int64_t dim(const Layout& layout) const {
+    return program_.buffer(layout.buffer).type.dims[layout.dim];
+  }
+
+  /// Elements between neighbours along the dimension in what an image is filled from.
+  std::int64_t apart(const Layout& layout) const {
+    const Dims& dims = program_.buffer(layout.buffer).type.dims;
+    std::int64_t result = layout.step;
+    for (std::size_t d = layout.dim + 1; d < dims.size(); ++d) result *= dims[d];
+    return result;
+  }
+
+  /// Whether filling the image goes by blocks, transposed in registers.
+  bool by_blocks(const Layout& layout) const {
+    const auto lanes = target_.lanes(program_.buffer(layout.buffer).type.scalar);
+    return layout.step == 1 && apart(layout) >= lanes && dim(layout) >= lanes;
+  }
+
+  /// Cycles for filling the image: by blocks, by vectors put together from what lies some elements
+  /// apart, or lane by lane where that is far.
+  double filling(const Layout& layout) const {
+    const TensorType& type = program_.buffer(layout.buffer).type;
+    double elements = 1;
+    for (std::size_t d = 1; d < type.dims.size(); ++d)
+      elements *= static_cast<double>(type.dims[d]);
+    const auto lanes = target_.lanes(type.scalar);
+    const auto together = static_cast<double>(std::min(lanes, dim(layout)));
+    if (by_blocks(layout)) return elements * (2 + std::log2(static_cast<double>(lanes))) / together;
+    if (apart(layout) > longest_stride(type.scalar)) return 3 * elements;
+    return 2 * static_cast<double>(apart(layout)) * elements / together;
+  }
+
+  /// Cycles of the readers; nothing where one cannot be given the layout.
+  std::optional<double> reading(const Layout& layout, const Uses& uses) const {
+    Program changed{program_.name, program_.buffers, {}};
+    changed.buffers[static_cast<std::size_t>(layout.buffer)].type.dims = dims_of(layout);
+    double cycles = 0;
+    for (const Reader& reader : uses.readers) {
+      const auto block = rewritten({reader.nest}, layout);
+      const auto nest = block ? reduction_nest(changed, block->front()) : std::nullopt;
+      if (!nest) return std::nullopt;
+      cycles += choose_tiling(changed, *nest, target_).cycles;
+    }
+    return cycles;
+  }
+
+  Dims dims_of(const Layout& layout) const {
+    Dims dims = program_.buffer(layout.buffer).type.dims;
+    const std::int64_t extent = dims[layout.dim];
+    dims.erase(dims.begin() + static_cast<std::ptrdiff_t>(layout.dim));
+    if (layout.step > 1) dims.push_back(layout.step);
+    dims.push_back((extent + layout.step - 1) / layout.step);
+    return dims;
+  }
+
+  /// `block` with the indices of the layout; nothing where an index may not be taken apart.
+  std::optional<Block> rewritten(const Block& block, const Layout& layout) const {
+    bool good = true;
+    Block result = map_indices(block, [&](BufferId id, std::vector<Expr> index) {
+      if (id != layout.buffer) return index;
+      const Expr along = index[layout.dim];
+      index.erase(index.begin() + static_cast<std::ptrdiff_t>(layout.dim));
+      if (layout.step == 1) {
+        index.push_back(along);
+        return index;
+      }
+      const auto [position, offset] = taken_apart(along, layout.step);
+      const auto range = range_of(offset, {&program_, 1, ranges_});
+      good &= range && range->low >= 0;
+      index.push_back(offset % Expr(layout.step));
+      index.push_back(position + offset / Expr(layout.step));
+      return index;
+    });
+    return good ? std::optional(std::move(result)) : std::nullopt;
+  }
+
+  /// position * step + offset.
+  static std::pair<Expr, Expr> taken_apart(const Expr& along, std::int64_t step) {
+    std::pair<Expr, Expr> result{Expr(0), along};
+    walk(along, [&](const Expr& e) {
+      const auto* var = e.as<Var>();
+      if (!var || stride_in(result.second, *var) != step) return;
+      result = {result.first + e, substitute(result.second, {{*var, Expr(0)}})};
+    });
+    return result;
+  }
+
+  void apply(const Layout& layout, const Nest& writer) {
+    const Block filled = phase_by_phase(layout, writer);
+    std::vector<Block> bodies;
+    for (Kernel& kernel : program_.kernels) {
+      auto body = rewritten(replaced(kernel.body, layout.buffer, filled), layout);
+      if (!body) return;
+      bodies.push_back(std::move(*body));
+    }
+    for (std::size_t k = 0; k < bodies.size(); ++k) program_.kernels[k].body = std::move(bodies[k]);
+    program_.buffers[static_cast<std::size_t>(layout.buffer)].type.dims = dims_of(layout);
+  }
+
+  /// The loop along the dimension goes innermost, once for each phase. Where filling goes by
+  /// blocks it stays outside: its border is no part of a block.
+  Block phase_by_phase(const Layout& layout, const Nest& writer) {
+    if (by_blocks(layout)) return wrap(writer.loops, writer.body);
+    const std::size_t at = *loop_along(layout, writer, dim(layout));
+    std::vector<For> loops = writer.loops;
+    const For along = loops[at];
+    loops.erase(loops.begin() + static_cast<std::ptrdiff_t>(at));
+    Block phases;
+    for (std::int64_t phase = 0; phase < std::min(layout.step, dim(layout)); ++phase) {
+      const Var position = make_var(along.var->name);
+      const std::int64_t count = (dim(layout) - phase + layout.step - 1) / layout.step;
+      ranges_[position] = {0, count - 1};
+      phases.push_back(
+          {For{position, 0, count, LoopKind::serial,
+               substitute(writer.body, {{along.var, Expr(position) * layout.step + phase}})}});
+    }
+    return wrap(loops, std::move(phases));
+  }
+
+  /// `block` with `filled` in the place of the nest that stores to `id`.
+  static Block replaced(const Block& block, BufferId id, const Block& filled) {
+    Block result;
+    for (const Stmt& stmt : block) {
+      const auto* loop = stmt.as<For>();
+      const Nest nest = loop ? nest_of(stmt) : Nest{};
+      const auto* store = nest.body.size() == 1 ? nest.body.front().as<Store>() : nullptr;
+      if (loop && store && store->buffer == id) {
+        result.insert(result.end(), filled.begin(), filled.end());
+      } else if (loop) {
+        For copy = *loop;
+        copy.body = replaced(loop->body, id, filled);
+        result.push_back({std::move(copy)});
+      } else {
+        result.push_back(stmt);
+      }
+    }
+    return result;
+  }
+
+  Program program_;
+  const Target& target_;
+  std::unordered_map<Var, IntegerRange> ranges_;
+  std::map<BufferId, std::size_t> all_;  // accesses, of each buffer
+  std::map<BufferId, Uses> uses_;
+};
+
+}  // namespace
+
+Program lay_out(const Program& program, const Target& target) {
+  return Layouter(program, target).run();
+}
+
+}  // namespace cnnc
