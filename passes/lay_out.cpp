@@ -190,7 +190,8 @@ class Layouter {
   /// Whether filling the image goes by blocks, transposed in registers.
   bool by_blocks(const Layout& layout) const {
     const auto lanes = target_.lanes(program_.buffer(layout.buffer).type.scalar);
-    return layout.step == 1 && apart(layout) >= lanes && dim(layout) >= lanes;
+    return layout.step == 1 && apart(layout) >= lanes && dim(layout) >= lanes &&
+           dim(present(layout.buffer)) >= lanes;
   }
 
   /// Cycles for filling the image: by blocks, by vectors put together from what lies some elements
