@@ -357,31 +357,6 @@ class Checker {
   std::map<Mode, Tensors> exact_;
 };
 
-Configuration random_configuration(Choices& choices) {
-  Configuration result;
-  result.mode = choices.chance(0.65) ? Mode::train : Mode::infer;
-  std::vector<std::string> targets{"native"}, passes;
-  for (const char* name : {"x86-64", "x86-64-v2", "x86-64-v3", "x86-64-v4"})
-    if (std::ranges::all_of(required_features(*named_target(name)), host_has))
-      targets.emplace_back(name);
-  result.target = choices.one_of(targets);
-  for (const PassInfo& pass : list_passes())
-    if (!pass.required) passes.push_back(pass.name);
-  const std::int64_t kind = choices.between(0, 9);
-  if (kind < 4) {
-    result.skip = {choices.one_of(passes)};
-  } else if (kind < 6) {
-    for (const std::string& pass : passes)
-      if (choices.chance(0.4)) result.skip.push_back(pass);
-  }
-  if (choices.chance(0.4))
-    for (int i = 0; i < 3; ++i) result.tile.push_back(choices.between(1, 6));
-  result.threads = static_cast<int>(choices.one_of(std::vector<std::int64_t>{1, 2, 3, 4, 7}));
-  result.from_text = choices.chance(0.25);
-  if (choices.chance(0.75)) result.smaller_caches = choices.chance(0.3) ? 16 : 1024;
-  return result;
-}
-
 }  // namespace
 
 Target target_of(const Configuration& configuration) {
@@ -418,20 +393,6 @@ void Statistics::add(const Statistics& other) {
     for (const auto& [name, number] : *theirs) (*mine)[name] += number;
 }
 
-Trial make_trial(const Network& network, std::uint64_t seed, Lane lane, const Language& language,
-                 int configurations) {
-  Choices choices(seed, 2);
-  Trial trial;
-  trial.text = text_of(network, language);
-  trial.lane = lane;
-  trial.real = choices.chance(0.25) ? ScalarType::f64 : ScalarType::f32;
-  trial.count = choices.chance(0.6) ? network.batch : choices.between(1, network.batch);
-  trial.seed = seed;
-  for (int i = 0; i < configurations; ++i)
-    trial.configurations.push_back(random_configuration(choices));
-  return trial;
-}
-
 std::string failure_of(const Trial& trial, const Language& language, Statistics* statistics) {
   Statistics unused;
   try {
@@ -442,35 +403,6 @@ std::string failure_of(const Trial& trial, const Language& language, Statistics*
   } catch (const std::exception& error) {
     return fmt::format("exception: {}", error.what());
   }
-}
-
-/// `text` as the lines of one comment.
-static std::string in_comment(std::string text) {
-  for (std::size_t at = 0; (at = text.find('\n', at)) != std::string::npos; at += 4)
-    text.replace(at, 1, "\n// ");
-  return text;
-}
-
-std::string test_of(const Trial& trial, const std::string& failure) {
-  const auto quoted = [](const std::vector<std::string>& names) {
-    std::string text;
-    for (const std::string& name : names) text += (text.empty() ? "\"" : ", \"") + name + "\"";
-    return text;
-  };
-  std::string configurations;
-  for (const Configuration& c : trial.configurations)
-    configurations += fmt::format(
-        "\n          {{.mode = Mode::{}, .target = \"{}\", .skip = {{{}}}, .tile = {{{}}}, "
-        ".threads = {}, .from_text = {}, .smaller_caches = {}}},",
-        c.mode == Mode::train ? "train" : "infer", c.target, quoted(c.skip),
-        fmt::join(c.tile, ", "), c.threads, c.from_text, c.smaller_caches);
-  return fmt::format(
-      "// {}\nTEST(random_network, seed_{}) {{\n  const Trial trial{{\n      .text = R\"({})\",\n"
-      "      .lane = Lane::{},\n      .real = ScalarType::{},\n      .count = {},\n"
-      "      .seed = {},\n      .configurations = {{{}}}}};\n"
-      "  EXPECT_EQ(failure_of(trial, random_language(), nullptr), \"\");\n}}\n",
-      in_comment(failure), trial.seed, trial.text, name_of(trial.lane), name_of(trial.real),
-      trial.count, trial.seed, configurations);
 }
 
 }  // namespace cnnc::testing
