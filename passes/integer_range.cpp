@@ -78,15 +78,19 @@ Maybe combine(BinaryOp op, const IntegerRange& a, const IntegerRange& b) {
   }
 }
 
-/// What an integer type holds.
-Maybe values_of(ScalarType type) {
+/// Whether an integer of that type can be each of these values: what leaves them wraps around.
+bool holds(ScalarType type, const IntegerRange& range) {
+  const auto within = [&](std::int64_t low, std::int64_t high) {
+    return low <= range.low && range.high <= high;
+  };
   switch (type) {
-    case ScalarType::u8: return IntegerRange{0, UINT8_MAX};
-    case ScalarType::i8: return IntegerRange{INT8_MIN, INT8_MAX};
-    case ScalarType::i32: return IntegerRange{INT32_MIN, INT32_MAX};
-    case ScalarType::u32: return IntegerRange{0, UINT32_MAX};
-    case ScalarType::i64: return IntegerRange{INT64_MIN, INT64_MAX};
-    default: return std::nullopt;
+    case ScalarType::boolean: return within(0, 1);
+    case ScalarType::u8: return within(0, UINT8_MAX);
+    case ScalarType::i8: return within(INT8_MIN, INT8_MAX);
+    case ScalarType::i32: return within(INT32_MIN, INT32_MAX);
+    case ScalarType::u32: return within(0, UINT32_MAX);
+    case ScalarType::i64: return true;
+    default: return false;
   }
 }
 
@@ -100,14 +104,15 @@ std::optional<IntegerRange> range_of(const Expr& expr, const RangeContext& conte
   }
   if (const auto* load = expr.as<Load>()) {
     if (load->index.empty() && context.program->buffer(load->buffer).name == "count")
-      return IntegerRange{context.count, context.count};
+      return context.count ? Maybe({*context.count, *context.count}) : std::nullopt;
     if (expr.type() == ScalarType::u8) return IntegerRange{0, 255};
     if (expr.type() == ScalarType::boolean) return IntegerRange{0, 1};
     return std::nullopt;
   }
   if (const auto* binary = expr.as<Binary>()) {
     const auto a = range_of(binary->a, context), b = range_of(binary->b, context);
-    return a && b ? combine(binary->op, *a, *b) : std::nullopt;
+    const auto result = a && b ? combine(binary->op, *a, *b) : std::nullopt;
+    return result && holds(expr.type(), *result) ? result : std::nullopt;
   }
   if (const auto* choice = expr.as<Select>()) {
     const auto condition = range_of(choice->condition, context);
@@ -120,15 +125,13 @@ std::optional<IntegerRange> range_of(const Expr& expr, const RangeContext& conte
   if (const auto* cast = expr.as<Cast>()) {
     if (cast->bits || is_float(cast->x.type())) return std::nullopt;
     const auto range = range_of(cast->x, context);
-    const auto held = values_of(expr.type());
-    return range && held && held->low <= range->low && range->high <= held->high ? range
-                                                                                 : std::nullopt;
+    return range && holds(expr.type(), *range) ? range : std::nullopt;
   }
   return std::nullopt;
 }
 
 RangeContext constant_ranges(const Program& program, const Block& block) {
-  RangeContext context{&program, 1, {}};
+  RangeContext context{&program, {}, {}};
   walk(block, [&](const Stmt& stmt) {
     const auto* loop = stmt.as<For>();
     const auto extent = loop ? constant_extent(*loop) : std::nullopt;

@@ -19,7 +19,7 @@ struct IntegerRange {
 
 struct RangeContext {
   const Program* program = nullptr;
-  std::int64_t count = 1;  // rows of the batch in this call
+  std::optional<std::int64_t> count = {};  // rows of the batch in this call, where they are known
   std::unordered_map<Var, IntegerRange> variables;
 };
 

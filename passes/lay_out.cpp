@@ -243,7 +243,7 @@ class Layouter {
         return index;
       }
       const auto [position, offset] = taken_apart(along, layout.step);
-      const auto range = range_of(offset, {&program_, 1, ranges_});
+      const auto range = range_of(offset, {&program_, {}, ranges_});
       good &= range && range->low >= 0;
       index.push_back(offset % Expr(layout.step));
       index.push_back(position + offset / Expr(layout.step));

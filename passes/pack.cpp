@@ -123,7 +123,7 @@ class Packer {
         element_count(dims, 1) * static_cast<std::int64_t>(size_of(matrix.type.scalar)) <=
             target_.l1_bytes)
       return std::nullopt;
-    RangeContext ranges{&program_, 1, {}};
+    RangeContext ranges{&program_, {}, {}};
     for (const For& loop : loops_)
       if (loop.begin.constant() == 0 && extent(loop).value_or(0) > 0 && loop.var != group_)
         ranges.variables[loop.var] = {0, *extent(loop) - 1};

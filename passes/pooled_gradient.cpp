@@ -36,7 +36,7 @@ std::optional<IntegerRange> stored_range(const Program& program, BufferId buffer
         initial->buffer != least->buffer || !store->value.as<Load>() ||
         store->value.as<Load>()->buffer != least->buffer)
       return std::nullopt;
-    RangeContext context{&program, 1, {}};
+    RangeContext context{&program, {}, {}};
     for (const For& loop : inner.loops) {
       if (!loop.begin.constant() || extent(loop).value_or(0) < 1) return std::nullopt;
       context.variables[loop.var] = {*loop.begin.constant(),
