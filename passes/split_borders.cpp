@@ -8,57 +8,19 @@
 #include "passes/split_borders.h"
 
 #include <algorithm>
-#include <limits>
-#include <map>
 #include <set>
 
+#include "passes/integer_range.h"
 #include "passes/nest.h"
 
 namespace cnnc {
 
 namespace {
 
-/// Least and greatest value, both included.
-struct Interval {
-  std::int64_t low, high;
-};
-using Ranges = std::map<Var, Interval>;
-
-constexpr std::int64_t kFar = std::int64_t{1} << 40;  // beyond any index
-
-/// The values that an index expression can take; nothing where they are unknown or large.
-std::optional<Interval> interval_of(const Expr& e, const Ranges& ranges) {
-  if (const auto value = e.constant()) return Interval{*value, *value};
-  if (const auto* var = e.as<Var>()) {
-    const auto found = ranges.find(*var);
-    return found == ranges.end() ? std::nullopt : std::optional(found->second);
-  }
-  const auto* binary = e.as<Binary>();
-  if (!binary || e.type() != ScalarType::i64) return std::nullopt;
-  const auto a = interval_of(binary->a, ranges), b = interval_of(binary->b, ranges);
-  if (!a || !b) return std::nullopt;
-  Interval result{};
-  switch (binary->op) {
-    case BinaryOp::add: result = {a->low + b->low, a->high + b->high}; break;
-    case BinaryOp::sub: result = {a->low - b->high, a->high - b->low}; break;
-    case BinaryOp::min: result = {std::min(a->low, b->low), std::min(a->high, b->high)}; break;
-    case BinaryOp::max: result = {std::max(a->low, b->low), std::max(a->high, b->high)}; break;
-    case BinaryOp::mul: {
-      const auto [low, high] =
-          std::minmax({a->low * b->low, a->low * b->high, a->high * b->low, a->high * b->high});
-      result = {low, high};
-      break;
-    }
-    default: return std::nullopt;
-  }
-  if (result.low < -kFar || result.high > kFar) return std::nullopt;
-  return result;
-}
-
 Expr truth(bool value) { return integer_constant(ScalarType::boolean, value ? 1 : 0); }
 
 /// What `e` is, where the ranges of its variables decide it.
-Expr decided(const Expr& e, const Ranges& ranges) {
+Expr decided(const Expr& e, const RangeContext& ranges) {
   if (const auto* s = e.as<Select>()) {
     if (const auto condition = s->condition.constant()) return *condition ? s->a : s->b;
     return {};
@@ -74,7 +36,7 @@ Expr decided(const Expr& e, const Ranges& ranges) {
   const bool comparison = binary->op == BinaryOp::less || binary->op == BinaryOp::less_equal;
   const bool clamp = binary->op == BinaryOp::min || binary->op == BinaryOp::max;
   if (binary->a.type() != ScalarType::i64 || !(comparison || clamp)) return {};
-  const auto a = interval_of(binary->a, ranges), b = interval_of(binary->b, ranges);
+  const auto a = range_of(binary->a, ranges), b = range_of(binary->b, ranges);
   if (!a || !b) return {};
   switch (binary->op) {
     case BinaryOp::less:
@@ -128,6 +90,8 @@ std::set<std::int64_t> changes(const Block& block, const Var& var, std::int64_t 
 
 class Splitter {
  public:
+  explicit Splitter(const Program& program) : ranges_{&program, {}, {}} {}
+
   Block run(const Block& block) {
     Block result;
     for (const Stmt& stmt : block) {
@@ -184,19 +148,19 @@ class Splitter {
     }
     const Var var = whole ? loop.var : make_var(loop.var->name);
     const Block body = whole ? loop.body : substitute(loop.body, {{loop.var, Expr(var)}});
-    ranges_[var] = {from, to - 1};
+    ranges_.variables[var] = {from, to - 1};
     result.push_back({For{var, from, to, loop.kind, run(body)}});
-    ranges_.erase(var);
+    ranges_.variables.erase(var);
   }
 
-  Ranges ranges_;
+  RangeContext ranges_;
 };
 
 }  // namespace
 
 Program split_borders(const Program& program, const Target&) {
   Program result = program;
-  for (Kernel& kernel : result.kernels) kernel.body = Splitter().run(kernel.body);
+  for (Kernel& kernel : result.kernels) kernel.body = Splitter(program).run(kernel.body);
   return result;
 }
 
