@@ -129,7 +129,8 @@ class Slider {
       const auto step = stride_in(index, loop->var);
       const auto first = range_of(substitute(index, {{loop->var, loop->begin}}), ranges);
       if (!step || *step < 1 || !first || (window && window->step != *step)) return std::nullopt;
-      window = {*step, window ? std::max(window->end, first->high + 1) : first->high + 1};
+      const std::int64_t end = first->high + 1;
+      window = Window{*step, window ? std::max(window->end, end) : end};
     }
     return window;
   }
