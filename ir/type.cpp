@@ -46,6 +46,10 @@ std::int64_t element_count(const Dims& dims, std::int64_t batch) {
   return count;
 }
 
+std::int64_t byte_count(const TensorType& type) {
+  return element_count(type.dims, 1) * static_cast<std::int64_t>(size_of(type.scalar));
+}
+
 std::optional<std::int64_t> checked_element_count(const Dims& dims, std::int64_t batch,
                                                   std::int64_t limit) {
   std::int64_t count = 1;

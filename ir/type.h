@@ -45,6 +45,8 @@ struct TensorType {
 /// Number of elements, with `batch` in the place of kBatch. Every tensor that exists has passed
 /// checked_element_count.
 std::int64_t element_count(const Dims& dims, std::int64_t batch);
+/// Bytes of all elements, where no dimension is kBatch.
+std::int64_t byte_count(const TensorType& type);
 /// The same, or nothing where the product overflows or exceeds `limit`, or a size is not positive.
 std::optional<std::int64_t> checked_element_count(const Dims& dims, std::int64_t batch,
                                                   std::int64_t limit);

@@ -68,9 +68,7 @@ class Forwarder {
 
   static bool chooses(const For& loop) {
     constexpr std::int64_t kFew = 8;
-    if (loop.kind != LoopKind::serial || !loop.begin.constant() || !extent(loop) ||
-        *extent(loop) > kFew)
-      return false;
+    if (!is_plain(loop) || *extent(loop) > kFew) return false;
     bool found = false, plain = true;
     walk(loop.body, [&](const Stmt& stmt) { plain &= stmt.as<For>() || stmt.as<Store>(); });
     walk_exprs(loop.body, [&](const Expr& top) {
@@ -80,8 +78,7 @@ class Forwarder {
                  substitute(select->condition, {{loop.var, loop.begin}}).constant();
       });
     });
-    found &= plain;
-    return found;
+    return found && plain;
   }
 
   void forward(Block& block) {
@@ -115,8 +112,7 @@ class Forwarder {
   bool is_temporary(BufferId id) const {
     const Buffer& buffer = program_.buffer(id);
     return (buffer.memory == Memory::arena || buffer.memory == Memory::thread) && !buffer.view_of &&
-           std::ranges::none_of(program_.buffers,
-                                [&](const Buffer& other) { return other.view_of == id; });
+           !has_views(program_, id);
   }
 
   /// Whether each loop runs over one axis, and together they reach every element.

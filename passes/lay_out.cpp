@@ -108,19 +108,18 @@ class Layouter {
     const Buffer& buffer = program_.buffer(id);
     const bool own = buffer.memory == Memory::arena || buffer.memory == Memory::thread;
     if (!own || uses.readers.empty() || uses.writers.size() != 1 || uses.accesses != all_.at(id) ||
-        buffer.view_of ||
-        std::ranges::any_of(program_.buffers, [&](const Buffer& b) { return b.view_of == id; }) ||
+        buffer.view_of || has_views(program_, id) ||
         std::ranges::all_of(uses.readers, [](const Reader& r) { return r.tiling.fills_vectors; }))
       return std::nullopt;
     double now = filling(present(id));
     for (const Reader& reader : uses.readers) now += reader.tiling.cycles;
+    double least = kWorthIt * now;
     std::optional<Layout> result;
     for (const Layout& layout : candidates(id, uses)) {
       if (!can_fill(layout, uses.writers.front())) continue;
       const auto readers = reading(layout, uses);
-      const double cycles = readers ? filling(layout) + *readers : now;
-      if (cycles >= kWorthIt * now) continue;
-      now = cycles / kWorthIt;
+      if (!readers || filling(layout) + *readers >= least) continue;
+      least = filling(layout) + *readers;
       result = layout;
     }
     return result;
@@ -157,8 +156,8 @@ class Layouter {
     const auto& index = writer.body.front().as<Store>()->index;
     for (std::size_t i = 0; i < writer.loops.size(); ++i) {
       const For& loop = writer.loops[i];
-      if (same(index[layout.dim], Expr(loop.var)) && loop.kind == LoopKind::serial &&
-          loop.begin.constant() == 0 && loop.end.constant() == extent)
+      if (same(index[layout.dim], Expr(loop.var)) && is_plain(loop) && loop.begin.constant() == 0 &&
+          loop.end.constant() == extent)
         return i;
     }
     return std::nullopt;
@@ -170,8 +169,7 @@ class Layouter {
     if (!at || !touches_written_elements_only(program_, writer.body)) return false;
     // Loops inside of it go outside.
     return std::ranges::all_of(std::span(writer.loops).subspan(*at), [&](const For& loop) {
-      return loop.kind == LoopKind::serial && loop.begin.constant() && loop.end.constant() &&
-             separates(store, loop, writer.loops);
+      return is_plain(loop) && separates(store, loop, writer.loops);
     });
   }
 

@@ -163,7 +163,8 @@ class Lowering {
   void lower_output(const Output& output, BufferId buffer) {
     Buffer& source = program_.buffers[static_cast<std::size_t>(buffer)];
     const auto target = program_.find(output.name);
-    if (!target && source.memory == Memory::arena && !source.view_of && !has_views(buffer)) {
+    if (!target && source.memory == Memory::arena && !source.view_of &&
+        !has_views(program_, buffer)) {
       source.memory = Memory::output;
       source.name = build_.unique(output.name);
       return;
@@ -234,11 +235,6 @@ class Lowering {
       }
     program_.buffers = std::move(ordered);
     renumber_buffers(program_, numbers);
-  }
-
-  bool has_views(BufferId buffer) const {
-    return std::any_of(program_.buffers.begin(), program_.buffers.end(),
-                       [&](const Buffer& b) { return b.view_of == buffer; });
   }
 
   const Graph& graph_;

@@ -46,8 +46,7 @@ class RowMerger {
 
   bool may_merge(const Stmt& a, const Stmt& b) const {
     const auto *first = a.as<For>(), *second = b.as<For>();
-    if (!first || !second || first->kind != LoopKind::serial || second->kind != LoopKind::serial ||
-        !extent(*first) || *extent(*first) < 2 || !first->begin.constant() ||
+    if (!first || !second || !is_plain(*first) || !is_plain(*second) || *extent(*first) < 2 ||
         !same(first->begin, second->begin) || !same(first->end, second->end))
       return false;
     const auto one = accesses({a}), other = accesses({b});
@@ -66,16 +65,11 @@ class RowMerger {
                shared, [&](BufferId id) { return goes_by_bands(id, *first, one, *second, other); });
   }
 
-  std::int64_t bytes_of(const TensorType& type, std::size_t from) const {
-    const Dims dims(
-        type.dims.begin() + static_cast<std::ptrdiff_t>(std::min(from, type.dims.size())),
-        type.dims.end());
-    return element_count(dims, 1) * static_cast<std::int64_t>(size_of(type.scalar));
-  }
-
   /// One sample of it.
   bool exceeds_cache(BufferId id) const {
-    return bytes_of(program_.buffer(id).type, 1) > target_.l1_bytes;
+    TensorType sample = program_.buffer(id).type;
+    if (!sample.dims.empty()) sample.dims.front() = 1;
+    return byte_count(sample) > target_.l1_bytes;
   }
 
   /// Whether what is read in every iteration leaves most of the cache to the others.
@@ -87,7 +81,7 @@ class RowMerger {
                                [&](const Expr& e) { return depends_on(e, loop.var); }))
         kept.insert(program_.storage(access.buffer));
     std::int64_t bytes = 0;
-    for (const BufferId id : kept) bytes += bytes_of(program_.buffer(id).type, 0);
+    for (const BufferId id : kept) bytes += byte_count(program_.buffer(id).type);
     return 4 * bytes <= target_.l1_bytes;
   }
 

@@ -75,6 +75,10 @@ std::int64_t longest_stride(ScalarType type) { return size_of(type) >= 4 ? 8 : 1
 
 std::optional<std::int64_t> extent(const For& loop) { return constant_extent(loop); }
 
+bool is_plain(const For& loop) {
+  return loop.kind == LoopKind::serial && loop.begin.constant() && loop.end.constant();
+}
+
 bool touches_written_elements_only(const Program& program, const Block& block) {
   const auto all = accesses(block);
   for (const BufferAccess& write : all) {
@@ -177,6 +181,11 @@ std::string unused_name(const Program& program, const std::string& name) {
   std::string result = name;
   for (int i = 2; program.find(result); ++i) result = fmt::format("{}.{}", name, i);
   return result;
+}
+
+bool has_views(const Program& program, BufferId buffer) {
+  return std::ranges::any_of(program.buffers,
+                             [&](const Buffer& other) { return other.view_of == buffer; });
 }
 
 bool has_own_rows(const Program& program, BufferId buffer) {

@@ -54,6 +54,9 @@ std::int64_t longest_stride(ScalarType type);
 /// end - begin, where constant.
 std::optional<std::int64_t> extent(const For& loop);
 
+/// Whether `loop` is serial, between bounds that are constants.
+bool is_plain(const For& loop);
+
 /// Whether `loop` is one over groups of samples, which lowering gives every kernel with a batch
 /// axis: inside it, the range of a loop depends on its variable and on the run-time count.
 bool runs_over_groups(const For& loop);
@@ -81,6 +84,9 @@ Block map_indices(
 /// `name`, or where a buffer of the program is called so, that with the first free number from 2
 /// on.
 std::string unused_name(const Program& program, const std::string& name);
+
+/// Whether another buffer is a view of `buffer`.
+bool has_views(const Program& program, BufferId buffer);
 
 /// Whether the rows of `buffer` are rows of the buffer that it views, if it is a view.
 bool has_own_rows(const Program& program, BufferId buffer);

@@ -119,9 +119,7 @@ class Packer {
     const Dims& dims = matrix.type.dims;
     const bool lasts = matrix.memory == Memory::state || matrix.memory == Memory::constant;
     if (dims.size() < 2 || matrix.view_of || written_.contains(load.buffer) ||
-        !(lasts || matrix.memory == Memory::arena) ||
-        element_count(dims, 1) * static_cast<std::int64_t>(size_of(matrix.type.scalar)) <=
-            target_.l1_bytes)
+        !(lasts || matrix.memory == Memory::arena) || byte_count(matrix.type) <= target_.l1_bytes)
       return std::nullopt;
     RangeContext ranges{&program_, {}, {}};
     for (const For& loop : loops_)

@@ -45,8 +45,7 @@ void order_fills(Block& block, BufferId id) {
 
 bool may_be_permuted(const Program& program, BufferId buffer) {
   return program.buffer(buffer).memory == Memory::arena && !program.buffer(buffer).view_of &&
-         std::ranges::none_of(program.buffers,
-                              [&](const Buffer& other) { return other.view_of == buffer; });
+         !has_views(program, buffer);
 }
 
 void permute_buffer(Program& program, BufferId buffer, const std::vector<std::size_t>& order) {

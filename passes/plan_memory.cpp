@@ -20,8 +20,7 @@ namespace {
 constexpr std::int64_t kAlignment = 64;
 
 std::int64_t bytes_of(const Buffer& buffer) {
-  const std::int64_t bytes =
-      element_count(buffer.type.dims, 1) * static_cast<std::int64_t>(size_of(buffer.type.scalar));
+  const std::int64_t bytes = byte_count(buffer.type);
   return (bytes + kAlignment - 1) / kAlignment * kAlignment;
 }
 

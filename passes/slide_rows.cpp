@@ -24,9 +24,7 @@ namespace cnnc {
 
 namespace {
 
-bool has_constant_bounds(const For& loop) {
-  return loop.kind == LoopKind::serial && loop.begin.constant() && extent(loop).value_or(0) > 0;
-}
+bool goes_through_rows(const For& loop) { return is_plain(loop) && *extent(loop) > 0; }
 
 /// What a producer makes: `buffer`, whose dimension `row` is indexed by its loop's variable alone.
 struct Image {
@@ -92,7 +90,7 @@ class Slider {
   /// hold as a whole.
   std::optional<Image> image_of(const Stmt& stmt) const {
     const auto* loop = stmt.as<For>();
-    if (!loop || !has_constant_bounds(*loop)) return std::nullopt;
+    if (!loop || !goes_through_rows(*loop)) return std::nullopt;
     std::optional<Image> image;
     for (const BufferAccess& access : accesses({stmt})) {
       if (!access.write) continue;
@@ -104,17 +102,15 @@ class Slider {
       image = found;
     }
     if (!image || footprint(program_, {stmt}).reads.contains(image->buffer)) return std::nullopt;
-    const TensorType& type = program_.buffer(image->buffer).type;
-    const auto bytes =
-        element_count(type.dims, 1) * static_cast<std::int64_t>(size_of(type.scalar));
-    return bytes > target_.l1_bytes ? image : std::nullopt;
+    return byte_count(program_.buffer(image->buffer).type) > target_.l1_bytes ? image
+                                                                              : std::nullopt;
   }
 
   /// The rows that `stmt` reads, where its iterations go down the image in equal steps, and may
   /// change places with the producer's.
   std::optional<Window> window_of(const Stmt& stmt, const For& producer, const Image& image) const {
     const auto* loop = stmt.as<For>();
-    if (!loop || !has_constant_bounds(*loop) || *extent(*loop) < 2) return std::nullopt;
+    if (!loop || !goes_through_rows(*loop) || *extent(*loop) < 2) return std::nullopt;
     const Footprint made = footprint(program_, {Stmt{producer}}),
                     used = footprint(program_, {stmt});
     if (used.writes.contains(image.buffer) ||

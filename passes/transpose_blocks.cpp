@@ -17,10 +17,6 @@ struct TurningNest {
   std::int64_t lanes = 1;  // of a block's rows, and its rows
 };
 
-bool is_plain(const For& loop) {
-  return loop.kind == LoopKind::serial && loop.begin.constant() && loop.end.constant();
-}
-
 /// Lanes of a vector of the widest type, as many as leave registers for two blocks at a time.
 std::int64_t block_size(std::size_t widest, const Target& target) {
   std::int64_t lanes = 1;

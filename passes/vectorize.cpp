@@ -63,9 +63,7 @@ class Vectorizer {
         }))
       return std::nullopt;
     for (const For& loop : nest.loops)
-      if (loop.kind != LoopKind::serial || !loop.begin.constant() || !loop.end.constant() ||
-          !separates(*store, loop, nest.loops))
-        return std::nullopt;
+      if (!is_plain(loop) || !separates(*store, loop, nest.loops)) return std::nullopt;
     const std::vector<For> loops{nest.loops[1], nest.loops[0]};
     return wrap(loops, nest.body).front();
   }

@@ -44,7 +44,7 @@ class Pages {
 };
 
 std::size_t bytes_of(const Buffer& buffer) {
-  return static_cast<std::size_t>(element_count(buffer.type.dims, 1)) * size_of(buffer.type.scalar);
+  return static_cast<std::size_t>(byte_count(buffer.type));
 }
 
 std::size_t aligned(std::size_t bytes) {

@@ -31,7 +31,7 @@ inline std::size_t round_up(std::size_t bytes, std::size_t unit) {
 }
 
 inline std::size_t buffer_bytes(const Buffer& buffer) {
-  return static_cast<std::size_t>(element_count(buffer.type.dims, 1)) * size_of(buffer.type.scalar);
+  return static_cast<std::size_t>(byte_count(buffer.type));
 }
 
 /// Memory between two forbidden pages, of which only some places may be used.
