@@ -169,14 +169,16 @@ void ExpressionEmitter::store(BufferId buffer, const std::vector<Expr>& index, l
   }
   CNNC_CHECK(at.stride != 0, "{}: all lanes store to one element", program_.buffer(buffer).name);
   value = spread(value, scope.lanes);
-  if (at.stride == 1 && !scope.mask) {
-    const bool masks = takes_masks(buffer, scope);
+  if (at.stride == 1 && !scope.mask && program_.buffer(buffer).memory == Memory::reg) {
+    build_.CreateAlignedStore(value, pointer(buffer, at.offset), align);
+  } else if (at.stride == 1 && !scope.mask) {
+    const bool masks = masked_stores_ && takes_masks(buffer, scope);
     store_neighbours(build_, value, pointer(buffer, at.offset), align, masks);
   } else if (at.stride == 1) {
     build_.CreateMaskedStore(value, pointer(buffer, at.offset), align, scope.mask);
   } else if (scope.mask) {
     build_.CreateMaskedScatter(value, pointer(buffer, lane_offsets(at, scope)), align, scope.mask);
-  } else if (strided_stores_ && takes_masks(buffer, scope) && at.stride && *at.stride > 1 &&
+  } else if (masked_stores_ && takes_masks(buffer, scope) && at.stride && *at.stride > 1 &&
              *at.stride <= kLongestShuffledStride && size_of(type) >= 4) {
     store_strided(build_, value, pointer(buffer, at.offset), static_cast<unsigned>(*at.stride),
                   align);

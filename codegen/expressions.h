@@ -41,7 +41,7 @@ class ExpressionEmitter {
         address_(std::move(address)),
         checked_(kernel),
         masks_(target.vector_bytes > 16),
-        strided_stores_(stores_strided(target)) {}
+        masked_stores_(stores_masked(target)) {}
 
   llvm::Value* emit(const Expr& expr, const Scope& scope);
   llvm::Value* combine(Reduction op, ScalarType type, llvm::Value* a, llvm::Value* b);
@@ -70,8 +70,8 @@ class ExpressionEmitter {
   llvm::IRBuilder<>& build_;
   std::function<llvm::Value*(BufferId)> address_;
   std::optional<std::int64_t> checked_;
-  bool masks_;  // AVX and what came after it load and store some lanes of a vector
-  bool strided_stores_;
+  bool masks_;  // AVX and what came after it load some lanes of a vector
+  bool masked_stores_;
 };
 
 }  // namespace cnnc

@@ -7,9 +7,9 @@ namespace cnnc {
 
 namespace {
 
-/// Masks are for elements of four bytes and more; fewer lanes than three need none.
-bool takes_mask(llvm::Type* element, unsigned lanes, bool masks) {
-  return masks && element->getPrimitiveSizeInBits() >= 32 && !std::has_single_bit(lanes);
+/// Of elements of four bytes and more, which masks are for; fewer lanes than three need none.
+bool is_part_vector(llvm::Type* element, unsigned lanes) {
+  return element->getPrimitiveSizeInBits() >= 32 && !std::has_single_bit(lanes);
 }
 
 /// Lanes 0 .. count of a vector, the rest undefined where it has fewer.
@@ -27,11 +27,21 @@ llvm::Constant* first_lanes(llvm::IRBuilder<>& build, unsigned lanes, unsigned w
   return llvm::ConstantVector::get(bits);
 }
 
+/// Lanes begin .. begin + count of `value`, to where they belong behind `first`.
+void store_lanes(llvm::IRBuilder<>& build, llvm::Value* value, unsigned begin, unsigned count,
+                 llvm::Value* first, llvm::Align align) {
+  llvm::SmallVector<int, 16> mask(count);
+  std::iota(mask.begin(), mask.end(), static_cast<int>(begin));
+  llvm::Type* element = llvm::cast<llvm::FixedVectorType>(value->getType())->getElementType();
+  build.CreateAlignedStore(build.CreateShuffleVector(value, mask),
+                           build.CreateConstInBoundsGEP1_64(element, first, begin), align);
+}
+
 }  // namespace
 
 llvm::Value* load_neighbours(llvm::IRBuilder<>& build, llvm::Type* element, llvm::Value* first,
                              unsigned lanes, llvm::Align align, bool masks) {
-  if (!takes_mask(element, lanes, masks))
+  if (!masks || !is_part_vector(element, lanes))
     return build.CreateAlignedLoad(llvm::FixedVectorType::get(element, lanes), first, align);
   const unsigned width = std::bit_ceil(lanes);
   llvm::Value* all = build.CreateMaskedLoad(llvm::FixedVectorType::get(element, width), first,
@@ -42,12 +52,20 @@ llvm::Value* load_neighbours(llvm::IRBuilder<>& build, llvm::Type* element, llvm
 void store_neighbours(llvm::IRBuilder<>& build, llvm::Value* value, llvm::Value* first,
                       llvm::Align align, bool masks) {
   auto* type = llvm::cast<llvm::FixedVectorType>(value->getType());
-  const unsigned lanes = type->getNumElements(), width = std::bit_ceil(lanes);
-  if (!takes_mask(type->getElementType(), lanes, masks))
+  llvm::Type* element = type->getElementType();
+  const unsigned lanes = type->getNumElements();
+  if (!is_part_vector(element, lanes)) {
     build.CreateAlignedStore(value, first, align);
-  else
+  } else if (masks) {
+    const unsigned width = std::bit_ceil(lanes);
     build.CreateMaskedStore(resized(build, value, width), first, align,
                             first_lanes(build, lanes, width));
+  } else {
+    const unsigned half = std::bit_floor(lanes);
+    const unsigned rest = std::bit_ceil(lanes - half);  // at most half: the two may overlap
+    store_lanes(build, value, 0, half, first, align);
+    store_lanes(build, value, lanes - rest, rest, first, align);
+  }
 }
 
 llvm::Value* load_strided(llvm::IRBuilder<>& build, llvm::Type* element, llvm::Value* first,

@@ -12,6 +12,8 @@ inline constexpr std::int64_t kLongestShuffledStride = 8;
 /// one instruction and not one for each power of two in them. Nothing behind the last one is read.
 llvm::Value* load_neighbours(llvm::IRBuilder<>& build, llvm::Type* element, llvm::Value* first,
                              unsigned lanes, llvm::Align align, bool masks);
+/// Where `masks` says that stores under a mask are as fast as others (AVX's take cores of some
+/// makers dozens of cycles), one of those; otherwise part vectors as two stores that may overlap.
 void store_neighbours(llvm::IRBuilder<>& build, llvm::Value* value, llvm::Value* first,
                       llvm::Align align, bool masks);
 

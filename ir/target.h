@@ -21,6 +21,10 @@ struct Target {
   bool fma = false;
   std::int64_t l1_bytes = 32 << 10;
   std::int64_t l2_bytes = 512 << 10;
+  /// What sums of bands of an image read may take (passes/band_sums.h): three quarters of the
+  /// smallest first-level cache in use. No property of the machine, and the same in every target:
+  /// it fixes the order of sums. Tests make it smaller, for small networks to have bands.
+  std::int64_t band_bytes = 24 << 10;
   /// Register tiles to use in the place of the tile model's: one factor an axis, innermost last, 1
   /// for axes further out, each cut down to what its axis has. Empty: the model chooses. Results do
   /// not depend on it (tests try it at random), only speed does.
@@ -31,9 +35,9 @@ struct Target {
   }
 };
 
-/// Whether elements some way apart are faster to store as whole vectors under masks than one by
-/// one: with the mask registers of AVX-512.
-inline bool stores_strided(const Target& target) { return target.vector_bytes >= 64; }
+/// Whether storing some lanes of a vector is as fast as storing all of them, so that elements some
+/// way apart are also stored best as whole vectors under masks: with the mask registers of AVX-512.
+inline bool stores_masked(const Target& target) { return target.vector_bytes >= 64; }
 
 /// A named level of the x86-64 ABI, with cache sizes that are the same everywhere. Nothing for an
 /// unknown name; `native` is codegen's to detect (codegen/host.h).

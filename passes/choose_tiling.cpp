@@ -133,7 +133,7 @@ class TilingChooser {
     stores *= static_cast<double>(std::ranges::count_if(
         accesses(nest_.epilogue), [&](const auto& access) { return is_operand(access); }));
     const std::int64_t stride = choice.strides.result;
-    if (stride > 1 && stores_strided(target_))
+    if (stride > 1 && stores_masked(target_))
       stores *= 2 * static_cast<double>(stride);
     else if (stride > 1)
       stores *= kStoreLane * static_cast<double>(width);

@@ -87,7 +87,7 @@ class Vectorizer {
       const auto& index = store ? store->index : accumulate->index;
       const auto stride = memory_stride(program_, buffer, index, loop.var);
       const ScalarType type = program_.buffer(buffer).type.scalar;
-      const std::int64_t longest = store && stores_strided(target_) ? longest_stride(type) : 1;
+      const std::int64_t longest = store && stores_masked(target_) ? longest_stride(type) : 1;
       if (!stride || *stride < 1 || *stride > longest) return std::nullopt;
       widest = std::max(widest, size_of(program_.buffer(buffer).type.scalar));
       if (!widen(store ? store->value : accumulate->value, loop.var, widest)) return std::nullopt;
