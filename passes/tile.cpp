@@ -48,11 +48,12 @@ class Tiler {
   }
 
   /// One axis within one tile: elements base + i, or, of the vector axis, base + block * lanes +
-  /// lane.
+  /// lane, and behind these blocks one of fewer lanes.
   struct Part {
     Expr base;
     std::int64_t count = 1;  // of the vector axis: blocks
     std::int64_t lanes = 1;
+    std::int64_t tail = 0;  // lanes of the last block; 0: there is none
   };
 
   Block tile_nest(const ReductionNest& nest) {
@@ -72,11 +73,11 @@ class Tiler {
     if (!extent(axis)) return emit_dynamic_axis(nest, tiling, parts, at);
     Block result;
     const auto emit_full = [&](std::int64_t begin, std::int64_t tiles, std::int64_t count,
-                               std::int64_t width) {
+                               std::int64_t width, std::int64_t tail = 0) {
       if (tiles == 0 || count == 0) return;
       const std::int64_t step = count * width;
       if (tiles == 1) {
-        parts[at] = {axis.begin + begin, count, width};
+        parts[at] = {axis.begin + begin, count, width, tail};
         const Block body = emit_axis(nest, tiling, parts, at + 1);
         result.insert(result.end(), body.begin(), body.end());
         return;
@@ -88,11 +89,12 @@ class Tiler {
     };
     const std::int64_t length = *extent(axis), full = length / (factor * lanes);
     emit_full(0, full, factor, lanes);
-    std::int64_t done = full * factor * lanes;
-    const std::int64_t rest = (length - done) / lanes;
-    emit_full(done, 1, rest, lanes);
-    done += rest * lanes;
-    if (done < length) emit_full(done, 1, 1, length - done);  // fewer lanes than a vector has
+    const std::int64_t done = full * factor * lanes;
+    const std::int64_t rest = (length - done) / lanes, tail = (length - done) % lanes;
+    if (rest > 0)
+      emit_full(done, 1, rest, lanes, tail);
+    else if (tail > 0)
+      emit_full(done, 1, 1, tail);
     return result;
   }
 
@@ -122,26 +124,46 @@ class Tiler {
     std::ranges::move(more, std::back_inserter(block));
   }
 
-  Block emit_tile(const ReductionNest& nest, int vector, const std::vector<Part>& parts) {
-    Buffer sum = program_.buffer(nest.sum);
-    for (std::size_t a = 0; a < parts.size(); ++a)
-      if (parts[a].count > 1) sum.type.dims.push_back(parts[a].count);
-    if (vector >= 0) sum.type.dims.push_back(parts[static_cast<std::size_t>(vector)].lanes);
-    const auto id = static_cast<BufferId>(program_.buffers.size());
-    sum.name = fmt::format("{}.{}", sum.name, id);
-    program_.buffers.push_back(sum);
+  /// Sums of one shape: all of a tile, or the blocks of whole vectors, or those of fewer lanes.
+  struct Sums {
+    BufferId buffer;
+    std::vector<Part> parts;
+  };
 
-    Block body;
-    body.push_back({Alloc{id}});
-    const auto everywhere =
-        [&](const std::function<Block(const std::vector<Expr>& index, const Substitution& axes)>&
-                make) { return over_tile(nest, vector, parts, make); };
-    append(body, everywhere([&](const auto& index, const auto& axes) {
-             return Block{Stmt{Store{id, index, substitute(nest.initial, axes)}}};
-           }));
-    Block reduce = everywhere([&](const auto& index, const auto& axes) {
-      return Block{Stmt{Accumulate{nest.inner.op, id, index, substitute(nest.inner.value, axes)}}};
-    });
+  std::vector<Sums> sums_of(const ReductionNest& nest, int vector, std::vector<Part> parts) {
+    std::vector<Sums> sums;
+    const auto add = [&] {
+      Buffer sum = program_.buffer(nest.sum);
+      for (const Part& part : parts)
+        if (part.count > 1) sum.type.dims.push_back(part.count);
+      if (vector >= 0) sum.type.dims.push_back(parts[static_cast<std::size_t>(vector)].lanes);
+      const auto id = static_cast<BufferId>(program_.buffers.size());
+      sum.name = fmt::format("{}.{}", sum.name, id);
+      program_.buffers.push_back(sum);
+      sums.push_back({id, parts});
+    };
+    add();
+    if (vector < 0) return sums;
+    Part& part = parts[static_cast<std::size_t>(vector)];
+    if (part.tail == 0) return sums;
+    part = {part.base + part.count * part.lanes, 1, part.tail};
+    add();
+    return sums;
+  }
+
+  Block emit_tile(const ReductionNest& nest, int vector, const std::vector<Part>& parts) {
+    Block body, reduce;
+    const std::vector<Sums> all = sums_of(nest, vector, parts);
+    for (const auto& [sum, where] : all) {
+      body.push_back({Alloc{sum}});
+      append(body, over_tile(nest, vector, where, [&](const auto& index, const auto& axes) {
+               return Block{Stmt{Store{sum, index, substitute(nest.initial, axes)}}};
+             }));
+      append(reduce, over_tile(nest, vector, where, [&](const auto& index, const auto& axes) {
+               return Block{
+                   Stmt{Accumulate{nest.inner.op, sum, index, substitute(nest.inner.value, axes)}}};
+             }));
+    }
     Substitution fresh;
     std::vector<For> loops = nest.reduce;
     for (For& loop : loops) {
@@ -152,15 +174,16 @@ class Tiler {
       loop.var = var;
     }
     append(body, wrap(loops, substitute(reduce, fresh)));
-    append(body, everywhere([&](const auto& index, const auto& axes) {
-             return map_exprs(
-                 with_fresh_lets(substitute(nest.epilogue, axes)), [&](const Expr& top) {
-                   return transform(top, [&](const Expr& e) -> Expr {
-                     const auto* l = e.as<Load>();
-                     return l && l->buffer == nest.sum ? load(id, e.type(), index) : Expr();
+    for (const auto& [sum, where] : all)
+      append(body, over_tile(nest, vector, where, [&](const auto& index, const auto& axes) {
+               return map_exprs(
+                   with_fresh_lets(substitute(nest.epilogue, axes)), [&](const Expr& top) {
+                     return transform(top, [&](const Expr& e) -> Expr {
+                       const auto* l = e.as<Load>();
+                       return l && l->buffer == nest.sum ? load(sum, e.type(), index) : Expr();
+                     });
                    });
-                 });
-           }));
+             }));
     return body;
   }
 
