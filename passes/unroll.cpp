@@ -18,6 +18,8 @@ namespace {
 constexpr std::int64_t kMaxCopies = 16;
 /// The same where vectors are added to memory, which keeps nothing.
 constexpr std::int64_t kMaxCopiesInMemory = 40;
+/// The same where a loop around a tile goes inside of it.
+constexpr std::int64_t kMaxCopiesInside = 96;
 
 class Unroller {
  public:
@@ -29,6 +31,8 @@ class Unroller {
     for (Stmt& stmt : block) {
       auto* loop = stmt.as<For>();
       if (!loop) continue;
+      if (goes_inside(*loop)) stmt = inside(*loop);
+      loop = stmt.as<For>();
       const std::int64_t copies = run(loop->body);
       const auto trips = extent(*loop);
       if (loop->kind == LoopKind::serial && trips &&
@@ -37,13 +41,59 @@ class Unroller {
         loop->kind = LoopKind::unroll;
         most = std::max(most, copies * *trips);
       } else {
-        most = std::max(most, loop->kind == LoopKind::serial ? 1 : copies);
+        const bool copied = loop->kind == LoopKind::unroll;
+        most = std::max(most, loop->kind == LoopKind::serial ? 1 : copies * (copied ? *trips : 1));
       }
     }
     return most;
   }
 
  private:
+  /// A short loop around those of a tile that only accumulate, along an operand's dimension that
+  /// the tile goes along too: its iterations load the same elements.
+  bool goes_inside(const For& loop) const {
+    const auto trips = extent(loop);
+    if (loop.kind != LoopKind::serial || !trips || *trips > 8) return false;
+    const Nest tile = nest_of(Stmt{loop});
+    const auto* sum = tile.body.size() == 1 ? tile.body.front().as<Accumulate>() : nullptr;
+    if (!sum || tile.loops.size() < 3 || program_.buffer(sum->buffer).memory != Memory::reg)
+      return false;
+    std::int64_t copies = *trips;
+    bool shares = false;
+    for (std::size_t i = 1; i < tile.loops.size(); ++i) {
+      const For& each = tile.loops[i];
+      if (!extent(each) ||
+          std::ranges::none_of(sum->index, [&](const Expr& e) { return depends_on(e, each.var); }))
+        return false;
+      if (each.kind == LoopKind::vector) continue;
+      copies *= *extent(each);
+      shares |= load_the_same(sum->value, loop.var, each.var);
+    }
+    return shares && copies <= kMaxCopiesInside;
+  }
+
+  bool load_the_same(const Expr& value, const Var& a, const Var& b) const {
+    bool result = false;
+    walk(value, [&](const Expr& e) {
+      const auto* l = e.as<Load>();
+      if (!l) return;
+      for (const Expr& index : l->index) {
+        const auto along_a = stride_in(index, a), along_b = stride_in(index, b);
+        result |= along_a && along_b && *along_a != 0 && *along_a == *along_b;
+      }
+    });
+    return result;
+  }
+
+  static Stmt inside(const For& loop) {
+    Nest tile = nest_of(Stmt{loop});
+    const auto vector = std::ranges::find_if(
+        tile.loops, [](const For& each) { return each.kind == LoopKind::vector; });
+    std::rotate(tile.loops.begin(), tile.loops.begin() + 1, vector);
+    for (auto each = tile.loops.begin(); each != vector; ++each) each->kind = LoopKind::unroll;
+    return wrap(tile.loops, tile.body).front();
+  }
+
   bool indexes_registers(const For& loop) const {
     const auto all = accesses(loop.body);
     return std::any_of(all.begin(), all.end(), [&](const BufferAccess& access) {
