@@ -3,6 +3,7 @@
 #include <array>
 
 #include "passes/apply_optimizer.h"
+#include "passes/band_sums.h"
 #include "passes/contract.h"
 #include "passes/differentiate.h"
 #include "passes/expand_math.h"
@@ -47,6 +48,8 @@ std::span<const PassRow<Program>> loop_passes() {
        fuse, false, Preserves::bound},
       {"recompute", "compute again in the backward pass what is cheaper made than kept", recompute},
       {"localize", "keep what lives within a group of samples in a worker's scratch", localize},
+      {"band_sums", "add up gradients over large images a few rows at a time", band_sums, false,
+       Preserves::bound},
       {"lay_out", "lay images out so that the lanes of narrow results load neighbours", lay_out},
       {"tile", "compute blocks of results at once, their sums in registers", tile},
       {"slide_rows", "fill an image's parts together, row by row, just ahead of what reads it",

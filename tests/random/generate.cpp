@@ -18,7 +18,7 @@ const std::vector<std::int64_t>& edges() {
   return sizes;
 }
 
-constexpr std::size_t kMoreOften = 4;
+constexpr std::size_t kMoreOften = 14;
 
 class Generator {
  public:
