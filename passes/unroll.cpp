@@ -2,6 +2,10 @@
 //   for x in 0 .. 6 { vector l in 0 .. 8 { sum[x,l] += a[x] * w[l] } }
 //     ->
 //   unroll x in 0 .. 6 { vector l in 0 .. 8 { sum[x,l] += a[x] * w[l] } }
+// and
+//   for k in 0 .. 3 { for x in 0 .. 6 { vector l in 0 .. 8 { sum[x,l] += a[x + k,l] * w[k,l] } } }
+//     ->
+//   unroll x in 0 .. 6 { unroll k in 0 .. 3 { vector l in 0 .. 8 { ... } } }
 // The loop keeps its form here; code generation makes the copies.
 #include "passes/unroll.h"
 
@@ -23,7 +27,8 @@ constexpr std::int64_t kMaxCopiesInside = 96;
 
 class Unroller {
  public:
-  explicit Unroller(const Program& program) : program_(program) {}
+  Unroller(const Program& program, const Target& target)
+      : program_(program), operands_in_memory_(target.vector_bytes > 16) {}
 
   /// Copies of a statement that `block` expands to.
   std::int64_t run(Block& block) const {
@@ -53,7 +58,7 @@ class Unroller {
   /// the tile goes along too: its iterations load the same elements.
   bool goes_inside(const For& loop) const {
     const auto trips = extent(loop);
-    if (loop.kind != LoopKind::serial || !trips || *trips > 8) return false;
+    if (!operands_in_memory_ || loop.kind != LoopKind::serial || !trips || *trips > 8) return false;
     const Nest tile = nest_of(Stmt{loop});
     const auto* sum = tile.body.size() == 1 ? tile.body.front().as<Accumulate>() : nullptr;
     if (!sum || tile.loops.size() < 3 || program_.buffer(sum->buffer).memory != Memory::reg)
@@ -65,11 +70,23 @@ class Unroller {
       if (!extent(each) ||
           std::ranges::none_of(sum->index, [&](const Expr& e) { return depends_on(e, each.var); }))
         return false;
-      if (each.kind == LoopKind::vector) continue;
+      if (each.kind == LoopKind::vector) {
+        if (!loads_vectors(sum->value, each.var)) return false;
+        continue;
+      }
       copies *= *extent(each);
       shares |= load_the_same(sum->value, loop.var, each.var);
     }
     return shares && copies <= kMaxCopiesInside;
+  }
+
+  bool loads_vectors(const Expr& value, const Var& lane) const {
+    bool result = true;
+    walk(value, [&](const Expr& e) {
+      if (const auto* l = e.as<Load>())
+        result &= memory_stride(program_, l->buffer, l->index, lane) == 1;
+    });
+    return result;
   }
 
   bool load_the_same(const Expr& value, const Var& a, const Var& b) const {
@@ -129,13 +146,14 @@ class Unroller {
   }
 
   const Program& program_;
+  const bool operands_in_memory_;
 };
 
 }  // namespace
 
-Program unroll(const Program& program, const Target&) {
+Program unroll(const Program& program, const Target& target) {
   Program result = program;
-  const Unroller unroller(program);
+  const Unroller unroller(program, target);
   for (Kernel& kernel : result.kernels) unroller.run(kernel.body);
   return result;
 }
