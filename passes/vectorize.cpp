@@ -5,7 +5,8 @@
 //   vector i in 0 .. 4 { y[96 + i] = x[96 + i] + 1 }
 // A loop qualifies when it stores contiguously, along its variable (on some targets some elements
 // apart), and carries nothing from one iteration to the next; what it loads may lie some elements
-// apart. Two loops change places where neighbours lie along the outer one. A nest that reads along
+// apart. Two loops change places where neighbours lie along the outer one, or become one
+// (flatten_rows.h). A nest that reads along
 // one loop and stores along another goes by square blocks (transpose_blocks.h):
 //   for k { for n { to[k, n] = from[n, k] } }
 //     ->
@@ -17,6 +18,7 @@
 
 #include <algorithm>
 
+#include "passes/flatten_rows.h"
 #include "passes/nest.h"
 #include "passes/transpose_blocks.h"
 
@@ -32,7 +34,8 @@ class Vectorizer {
     Block result;
     for (const Stmt& stmt : block) {
       const auto swapped = with_neighbours_inside(stmt);
-      const auto* loop = swapped ? swapped->as<For>() : stmt.as<For>();
+      const auto flat = swapped ? swapped : flatten_rows(program_, stmt, target_);
+      const auto* loop = flat ? flat->as<For>() : stmt.as<For>();
       if (!loop) {
         result.push_back(stmt);
       } else if (const auto blocks = transpose_blocks(program_, *loop, target_)) {

@@ -1,0 +1,114 @@
+// flatten_rows:
+//   for x in 1 .. 29 { for c in 0 .. 3 { padded[y, x, c] = image[y - 1, x - 1, c] } }
+//     ->
+//   for x in 3 .. 87 { padded.rows[y, x] = image.rows[y - 1, x - 3] }
+#include "passes/flatten_rows.h"
+
+#include <algorithm>
+
+#include "passes/nest.h"
+
+namespace cnnc {
+
+namespace {
+
+class Flattener {
+ public:
+  Flattener(Program& program, const For& columns, const For& channels)
+      : program_(program),
+        columns_(columns),
+        channels_(channels),
+        channel_count_(*extent(channels)),
+        flat_(make_var(columns.var->name)) {}
+
+  std::optional<Stmt> run(const Store& store) {
+    if (!goes_along_rows(store.buffer, store.index) || !can_read(store.value)) return std::nullopt;
+    const Expr value = transform(store.value, [&](const Expr& e) -> Expr {
+      const auto* l = e.as<Load>();
+      if (!l || !varies(l->index)) return {};
+      return load(view(l->buffer), e.type(), flat(l->index));
+    });
+    Block body;
+    body.push_back({Store{view(store.buffer), flat(store.index), value}});
+    const std::vector<For> loops{{flat_,
+                                  columns_.begin * channel_count_,
+                                  columns_.end * channel_count_,
+                                  LoopKind::serial,
+                                  {}}};
+    return wrap(loops, std::move(body)).front();
+  }
+
+ private:
+  bool varies(const Expr& e) const {
+    return depends_on(e, columns_.var) || depends_on(e, channels_.var);
+  }
+  bool varies(const std::vector<Expr>& index) const {
+    return std::ranges::any_of(index, [&](const Expr& e) { return varies(e); });
+  }
+
+  /// [..., columns + something, channels], of a buffer with these channels and no more.
+  bool goes_along_rows(BufferId id, const std::vector<Expr>& index) const {
+    const Buffer& buffer = program_.buffer(id);
+    const std::size_t rank = index.size();
+    return rank >= 2 && buffer.memory != Memory::reg && buffer.memory != Memory::stack &&
+           buffer.type.dims.back() == channel_count_ &&
+           same(index[rank - 1], Expr(channels_.var)) &&
+           stride_in(index[rank - 2], columns_.var) == 1 &&
+           !depends_on(index[rank - 2], channels_.var) &&
+           !varies(std::vector(index.begin(), index.end() - 2));
+  }
+
+  /// Whether columns and channels occur in the indices of such loads alone.
+  bool can_read(const Expr& value) const {
+    bool good = true;
+    const Expr rest = transform(value, [&](const Expr& e) -> Expr {
+      const auto* l = e.as<Load>();
+      if (!l || !varies(l->index)) return {};
+      good &= goes_along_rows(l->buffer, l->index);
+      return load(l->buffer, e.type(), {});
+    });
+    return good && !varies(rest);
+  }
+
+  std::vector<Expr> flat(const std::vector<Expr>& index) const {
+    std::vector<Expr> result(index.begin(), index.end() - 1);
+    result.back() = substitute(result.back(), {{columns_.var, 0}}) * channel_count_ + Expr(flat_);
+    return result;
+  }
+
+  /// `id` with its last two dimensions as one.
+  BufferId view(BufferId id) {
+    Buffer rows = program_.buffer(id);
+    rows.type.dims.pop_back();
+    rows.type.dims.back() *= channel_count_;
+    rows.view_of = program_.storage(id);
+    for (BufferId known = 0; known < static_cast<BufferId>(program_.buffers.size()); ++known) {
+      const Buffer& other = program_.buffer(known);
+      if (other.view_of == rows.view_of && other.type == rows.type) return known;
+    }
+    rows.name = unused_name(program_, program_.buffer(*rows.view_of).name + ".rows");
+    program_.buffers.push_back(rows);
+    return static_cast<BufferId>(program_.buffers.size()) - 1;
+  }
+
+  Program& program_;
+  const For& columns_;
+  const For& channels_;
+  const std::int64_t channel_count_;
+  const Var flat_;
+};
+
+}  // namespace
+
+std::optional<Stmt> flatten_rows(Program& program, const Stmt& stmt, const Target& target) {
+  const Nest nest = nest_of(stmt);
+  if (nest.loops.size() != 2 || nest.body.size() != 1) return std::nullopt;
+  const auto* store = nest.body.front().as<Store>();
+  const For &columns = nest.loops[0], &channels = nest.loops[1];
+  if (!store || !is_plain(columns) || !is_plain(channels) || channels.begin.constant() != 0 ||
+      *extent(channels) % target.lanes(program.buffer(store->buffer).type.scalar) == 0)
+    return std::nullopt;
+  return Flattener(program, columns, channels).run(*store);
+}
+
+}  // namespace cnnc
