@@ -106,7 +106,7 @@ std::optional<Stmt> flatten_rows(Program& program, const Stmt& stmt, const Targe
   const auto* store = nest.body.front().as<Store>();
   const For &columns = nest.loops[0], &channels = nest.loops[1];
   if (!store || !is_plain(columns) || !is_plain(channels) || channels.begin.constant() != 0 ||
-      *extent(channels) % target.lanes(program.buffer(store->buffer).type.scalar) == 0)
+      *extent(channels) >= target.lanes(program.buffer(store->buffer).type.scalar))
     return std::nullopt;
   return Flattener(program, columns, channels).run(*store);
 }

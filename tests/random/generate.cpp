@@ -18,7 +18,7 @@ const std::vector<std::int64_t>& edges() {
   return sizes;
 }
 
-constexpr std::size_t kMoreOften = 14;
+constexpr std::size_t kMoreOften = 9;
 
 class Generator {
  public:
