@@ -6,8 +6,8 @@
 // A loop qualifies when it stores contiguously, along its variable (on some targets some elements
 // apart), and carries nothing from one iteration to the next; what it loads may lie some elements
 // apart. Two loops change places where neighbours lie along the outer one, or become one
-// (flatten_rows.h). A nest that reads along
-// one loop and stores along another goes by square blocks (transpose_blocks.h):
+// (flatten_rows.h). A nest that reads along one loop and stores along another goes by square blocks
+// (transpose_blocks.h):
 //   for k { for n { to[k, n] = from[n, k] } }
 //     ->
 //   for k.t { for n.t { alloc block
