@@ -33,9 +33,7 @@ struct Bands {
 
 bool is_load_of(const Expr& e, BufferId buffer, const std::vector<Expr>& index) {
   const auto* l = e.as<Load>();
-  return l && l->buffer == buffer &&
-         std::ranges::equal(l->index, index,
-                            [](const Expr& a, const Expr& b) { return same(a, b); });
+  return l && l->buffer == buffer && same_index(l->index, index);
 }
 
 /// Whether all that a nest does with its sums is to add them to what is stored already.

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "passes/nest.h"
+
 namespace cnnc {
 
 namespace {
@@ -28,9 +30,8 @@ bool reads_own_result(const Assignment& assignment) {
   bool found = false;
   walk(assignment.value, [&](const Expr& e) {
     const auto* load = e.as<Load>();
-    found |= load && load->buffer == assignment.buffer &&
-             std::ranges::equal(load->index, *assignment.index,
-                                [](const Expr& a, const Expr& b) { return same(a, b); });
+    found |=
+        load && load->buffer == assignment.buffer && same_index(load->index, *assignment.index);
   });
   return found;
 }

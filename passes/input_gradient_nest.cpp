@@ -182,8 +182,7 @@ class Matcher {
     const auto* before = sum && sum->op == BinaryOp::add ? sum->a.as<Load>() : nullptr;
     if (!before || !is_sum(sum->b) || before->buffer != result_->buffer || !zero_ ||
         zero_->buffer != result_->buffer || !is_whole_result(*zero_) ||
-        !std::ranges::equal(before->index, result_->index,
-                            [](const Expr& a, const Expr& b) { return same(a, b); }))
+        !same_index(before->index, result_->index))
       return false;
     const auto* n = zero_->index[0].as<Var>();
     const Nest first = nest_of(groups.body.front());

@@ -59,6 +59,10 @@ std::vector<BufferAccess> accesses(const Block& block) {
   return all;
 }
 
+bool same_index(const std::vector<Expr>& a, const std::vector<Expr>& b) {
+  return std::ranges::equal(a, b, [](const Expr& x, const Expr& y) { return same(x, y); });
+}
+
 std::optional<std::int64_t> memory_stride(const Program& program, BufferId buffer,
                                           const std::vector<Expr>& index, const Var& var) {
   const Dims& dims = program.buffer(buffer).type.dims;

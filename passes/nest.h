@@ -43,6 +43,9 @@ bool touches_written_elements_only(const Program& program, const Block& block);
 /// then no two of its values store to one element.
 bool separates(const Store& store, const For& axis, std::span<const For> axes);
 
+/// Whether two accesses are to one element, whatever the variables are.
+bool same_index(const std::vector<Expr>& a, const std::vector<Expr>& b);
+
 /// Elements of memory between neighbours along `var`, where constant.
 std::optional<std::int64_t> memory_stride(const Program& program, BufferId buffer,
                                           const std::vector<Expr>& index, const Var& var);

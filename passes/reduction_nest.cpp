@@ -12,9 +12,7 @@ namespace {
 bool reads_no_neighbour(const Program& program, const Nest& nest, const Store& store) {
   return std::ranges::all_of(accesses(nest.body), [&](const BufferAccess& access) {
     if (program.storage(access.buffer) != program.storage(store.buffer)) return true;
-    return access.buffer == store.buffer &&
-           std::ranges::equal(access.index, store.index,
-                              [](const Expr& a, const Expr& b) { return same(a, b); });
+    return access.buffer == store.buffer && same_index(access.index, store.index);
   });
 }
 
