@@ -66,9 +66,18 @@ class Verifier {
     } catch (const Error& error) {
       complain("node {}: {}", index, error.what());
     }
-    if (is_input(node) && !inputs_.emplace(input_name(node), index).second) {
+    if (!is_input(node)) return;
+    if (!inputs_.emplace(input_name(node), index).second)
       complain("there are two inputs '{}'", input_name(node));
-    }
+    if (input_name(node) == "count") check_count(node);
+  }
+
+  /// Lowering reads the number of a call's rows by that name.
+  void check_count(const Node& node) {
+    const TensorType rows{ScalarType::i64, {}};
+    if (input_role(node) != "data" || (!node.types.empty() && node.types[0] != rows))
+      complain("the input 'count' is the number of rows; expected data of type {}",
+               to_string(rows));
   }
 
   /// An output named as a parameter or state is its new value, and so of its type.
