@@ -19,6 +19,7 @@ const std::vector<std::int64_t>& edges() {
 }
 
 constexpr std::size_t kMoreOften = 9;
+constexpr std::size_t kPooledAttempts = 8;
 
 class Generator {
  public:
@@ -70,6 +71,8 @@ class Generator {
       if (const auto joined = branch(from, depth)) return *joined;
     if (depth == 0 && choices_.chance(0.12))
       if (const auto used = block(from)) return *used;
+    for (std::size_t attempt = 0; attempt < kPooledAttempts; ++attempt)
+      if (const auto made = pooled(from)) return *made;
     return any_layer(from).value_or(from);
   }
 
@@ -110,6 +113,32 @@ class Generator {
     }
     truncate(before);
     return std::nullopt;
+  }
+
+  /// A convolution of channels that fill vectors and a pool whose windows cover its result, several
+  /// along either axis: all but their arg-maxes have no gradient, which the compiler makes use of.
+  std::optional<int> pooled(int from) {
+    if (dims_of(from).size() != 4) return std::nullopt;
+    const std::size_t before = network_.steps.size();
+    std::optional<int> value = from;
+    const auto follow = [&](const std::string& what, const Attributes& arguments) {
+      if (value) value = add({what, arguments, {*value}});
+    };
+    Dims size, pad, window;
+    for (const std::size_t axis : {1U, 2U}) {
+      size.push_back(choices_.chance(0.6) ? 3 : choices_.between(1, 4));
+      pad.push_back(choices_.between(0, 1));
+      const std::int64_t pixels = dims_of(from)[axis] + 2 * pad.back() - size.back() + 1;
+      window.push_back(pixels < 4 ? 1 : divisor(pixels));
+      if (window.back() == 1 || window.back() == pixels) return std::nullopt;
+    }
+    if (dims_of(from).back() < 16 || choices_.chance(0.3))
+      follow("conv", {{"channels", choices_.between(15, 18)}, {"size", Dims{1, 1}}});
+    follow("conv", {{"channels", choices_.between(1, 3)}, {"size", size}, {"pad", pad}});
+    if (value && choices_.chance(0.6)) value = layer("relu", {*value});
+    follow("maxpool", {{"size", window}});
+    if (!value) truncate(before);
+    return value;
   }
 
   /// A layer that keeps height and width, so that arms can be joined; channels too, mostly.
@@ -233,8 +262,13 @@ class Generator {
     for (const ArgumentDef& argument : def.arguments)
       if (!argument.fallback || choices_.chance(0.4))
         step.arguments.set(argument.name, value_for(argument, dims_of(inputs.front())));
+    return add(std::move(step));
+  }
+
+  /// Nothing where the language refuses the step, and where it costs too much.
+  std::optional<int> add(Step step) {
     std::vector<Value> values;
-    for (const int input : inputs) values.push_back(value_of(input));
+    for (const int input : step.inputs) values.push_back(value_of(input));
     const std::size_t before = builder_.graph().nodes.size();
     try {
       const Value value = built(step, values);

@@ -16,6 +16,7 @@ void each(Of& statistics, const F& f) {
   f("compiled_programs", statistics.compiled);
   f("comparisons", statistics.compared);
   f("batch_splits", statistics.splits);
+  f("routed_gradients", statistics.routed);
   f("directional_derivatives", statistics.directions);
   f("near_kinks", statistics.near_kinks);
   f("passes", statistics.passes);

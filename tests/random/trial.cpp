@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "passes/lower.h"
+#include "passes/route_gradients.h"
 #include "tests/random/batch_split.h"
 #include "tests/random/choices.h"
 #include "tests/random/gradient.h"
@@ -244,11 +245,12 @@ class Checker {
 
   struct Base {
     Graph graph;
-    Tensors inputs, results;  // of the lowered program, with elementary functions expanded
+    Tensors inputs, results;  // with elementary functions expanded
     std::set<std::string> by_row, names;
   };
 
-  /// The program as it is lowered, from which no pass that keeps bits may differ.
+  /// The program as it is lowered and, where fuse runs, its pooled gradients are routed: passes
+  /// that keep bits, and all else that fuse does, may not differ from it.
   Base base_of(const Configuration& configuration, const Target& target) {
     std::vector<std::string> skip;
     for (const std::string& pass : configuration.skip)
@@ -257,12 +259,24 @@ class Checker {
     Base base;
     base.graph = std::get<Graph>(ir_at(graph_of(configuration.mode), "simplify_step", options));
     base.by_row = outputs_by_row(base.graph);
-    const std::vector<std::string> expand{"expand_math"};
-    const Ir lowered = run_passes(lower(base.graph, target), expand, target);
-    base.inputs = numbers(std::get<Program>(lowered));
-    base.results = called_rows(interpret_ir(lowered, base.inputs, 1), base.by_row, trial_.count);
+    const Program lowered = lower(base.graph, target);
+    base.inputs = numbers(lowered);
+    base.results = expanded_results(lowered, base, target);
     for (const auto& [name, tensor] : base.results) base.names.insert(name);
+    if (std::ranges::find(configuration.skip, "fuse") != configuration.skip.end()) return base;
+    const Program routed = route_gradients(lowered);
+    if (print(routed) == print(lowered)) return base;
+    ++statistics_.routed;
+    const Tensors results = expanded_results(routed, base, target);
+    if (trial_.lane != Lane::special)  // what is not finite meets fewer zeros
+      expect_empty("routed", difference(base.results, results, Preserves::bound));
+    base.results = results;
     return base;
+  }
+
+  Tensors expanded_results(const Program& program, const Base& base, const Target& target) const {
+    const std::vector<std::string> expand{"expand_math"};
+    return interpreted(std::get<Program>(run_passes(program, expand, target)), base);
   }
 
   void check(const Configuration& configuration) {
@@ -382,6 +396,7 @@ void Statistics::add(const Statistics& other) {
   compiled += other.compiled;
   compared += other.compared;
   splits += other.splits;
+  routed += other.routed;
   near_kinks += other.near_kinks;
   directions += other.directions;
   for (const auto& [mine, theirs] : {std::pair{&ops, &other.ops},

@@ -41,6 +41,7 @@ bool has_branches(const Model& model);
 struct Statistics {
   std::int64_t networks = 0, branched = 0, exact = 0, compiled = 0, compared = 0;
   std::int64_t splits = 0, near_kinks = 0, directions = 0;
+  std::int64_t routed = 0;  // programs whose pooled gradients go to arg-maxes
   std::map<std::string, std::int64_t> ops, layers, arguments, passes, configurations, batches;
 
   void add(const Statistics& other);
