@@ -143,13 +143,6 @@ class Forwarder {
            std::ranges::none_of(from.index, [&](const Expr& e) { return stride(e) == 1; });
   }
 
-  /// Whether two elements differ, whatever the values of variables.
-  static bool apart(const std::vector<Expr>& a, const std::vector<Expr>& b) {
-    for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i)
-      if (a[i].constant() && b[i].constant() && *a[i].constant() != *b[i].constant()) return true;
-    return false;
-  }
-
   /// Whether all that happens to the buffer is that `block` stores to it before the copy in
   /// statement `at`, and nothing between looks at the elements that the copy writes.
   bool may_forward(const Block& block, std::size_t at, const Copy& copy) const {
@@ -165,7 +158,7 @@ class Forwarder {
         if (access.buffer == copy.from && access.write && i < at) ++here;
         if (program_.storage(access.buffer) != program_.storage(copy.to.buffer)) continue;
         if (access.buffer != copy.to.buffer || !access.write) return false;
-        if (!apart(access.index, copy.to.index)) ++own;
+        if (!are_apart(access.index, copy.to.index)) ++own;
       }
     }
     return here == stores && stores > 0 && own == 1 && in_scope(block, copy);
@@ -173,9 +166,9 @@ class Forwarder {
 
   static std::size_t first_store(const Block& block, std::size_t at, BufferId buffer) {
     std::size_t first = 0;
-    while (first < at && std::ranges::none_of(
-                             accesses({block[first]}),
-                             [&](const auto& access) { return access.buffer == buffer; }))
+    while (first < at && std::ranges::none_of(accesses({block[first]}), [&](const auto& access) {
+             return access.buffer == buffer;
+           }))
       ++first;
     return first;
   }

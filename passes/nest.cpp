@@ -83,6 +83,12 @@ bool is_plain(const For& loop) {
   return loop.kind == LoopKind::serial && loop.begin.constant() && loop.end.constant();
 }
 
+bool are_apart(const std::vector<Expr>& a, const std::vector<Expr>& b) {
+  for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i)
+    if (a[i].constant() && b[i].constant() && *a[i].constant() != *b[i].constant()) return true;
+  return false;
+}
+
 bool touches_written_elements_only(const Program& program, const Block& block) {
   const auto all = accesses(block);
   for (const BufferAccess& write : all) {
@@ -90,8 +96,8 @@ bool touches_written_elements_only(const Program& program, const Block& block) {
     for (const BufferAccess& other : all) {
       if (program.storage(other.buffer) != program.storage(write.buffer)) continue;
       if (other.buffer != write.buffer) return false;
-      for (std::size_t i = 0; i < write.index.size(); ++i)
-        if (!same(write.index[i], other.index[i])) return false;
+      if (!same_index(write.index, other.index) && !are_apart(write.index, other.index))
+        return false;
     }
   }
   return true;

@@ -35,8 +35,13 @@ struct BufferAccess {
 /// Every access in `block`, also those in bounds and indices. An Accumulate reads and writes.
 std::vector<BufferAccess> accesses(const Block& block);
 
-/// Whether whatever `block` writes it accesses at the written element only: then no point of the
-/// loops around it sees what another one wrote, and updating in place is safe.
+/// Whether two accesses to one buffer are to different elements, whatever the variables are: a
+/// dimension's indices are two constants.
+bool are_apart(const std::vector<Expr>& a, const std::vector<Expr>& b);
+
+/// Whether whatever `block` writes it accesses at the written element only, or else at elements
+/// apart from it: then no point of the loops around it sees what another one wrote, and updating in
+/// place is safe.
 bool touches_written_elements_only(const Program& program, const Block& block);
 
 /// Whether some index of `store` depends on `axis` alone among all axes, and by a constant stride:
