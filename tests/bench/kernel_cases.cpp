@@ -88,6 +88,13 @@ void add_pool(std::vector<KernelCase>& cases, const std::string& op, std::int64_
                    one_op(op + "_gradient", operands, backward, kImages)});
 }
 
+/// A border of one zero around images: what padded convolutions do first.
+void add_pad(std::vector<KernelCase>& cases, std::int64_t channels) {
+  const Attributes attributes{{"low", Dims{0, 1, 1, 0}}, {"high", Dims{0, 1, 1, 0}}};
+  cases.push_back({fmt::format("pad/28x28x{}", channels),
+                   one_op("pad", {{f32({kBatch, 28, 28, channels})}}, attributes, kImages)});
+}
+
 }  // namespace
 
 std::vector<KernelCase> kernel_cases() {
@@ -114,6 +121,7 @@ std::vector<KernelCase> kernel_cases() {
   add_dense(cases, 3136, 128);
   add_dense(cases, 128, 10);
   for (const std::int64_t size : {1, 3, 17, 65, 257}) add_dense(cases, size, size);
+  for (const std::int64_t channels : {1, 3, 7, 17, 32, 65}) add_pad(cases, channels);
   for (const char* op : {"maxpool", "avgpool"})
     for (const std::int64_t channels : {1, 7, 32, 65})
       for (const std::int64_t window : {2, 3}) add_pool(cases, op, channels, window);
