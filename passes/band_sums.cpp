@@ -23,6 +23,9 @@ namespace {
 /// Of the results that are added to in each band: half of the smallest second-level cache in use.
 /// Fixed, as Target::band_bytes is.
 constexpr double kResultBytes = 256 << 10;
+/// A band of one row may be that many times as large as others: loops over bands outside of all
+/// results read each row once, whatever part of it the cache loses.
+constexpr double kOneRow = 4.0 / 3;
 /// Shorter sums spend their time on being added up.
 constexpr std::int64_t kFewestTerms = 8;
 
@@ -88,7 +91,8 @@ class Banding {
   }
 
   std::optional<Bands> bands_of(const ReductionNest& nest) const {
-    if (nest.reduce.size() < 2 || !sums_samples(nest) || !adds_up(nest)) return std::nullopt;
+    if (nest.parts != 1 || nest.reduce.size() < 2 || !sums_samples(nest) || !adds_up(nest))
+      return std::nullopt;
     double results = static_cast<double>(size_of(program_.buffer(nest.sum).type.scalar));
     std::int64_t row_terms = 1;
     for (const auto* loops : {&nest.axes, &nest.reduce})
@@ -102,7 +106,8 @@ class Banding {
       if (depth > 0 && is_innermost(nest, nest.axes[depth - 1].var)) break;
       if (results <= kResultBytes)
         for (std::int64_t band = rows / 2; band > 0 && band * row_terms >= kFewestTerms; --band)
-          if (rows % band == 0 && band_bytes(nest, depth, band) <= band_bytes_)
+          if (rows % band == 0 &&
+              band_bytes(nest, depth, band) <= band_bytes_ * (band == 1 ? kOneRow : 1))
             return Bands{depth, band};
       results /= static_cast<double>(*extent(nest.axes[depth]));
     }
