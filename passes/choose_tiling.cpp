@@ -25,7 +25,7 @@ class TilingChooser {
         nest_(nest),
         target_(target),
         lanes_(widest_lanes()),
-        terms_(count_terms()) {}
+        terms_(nest.term_count) {}
 
   /// Innermost first, an axis whose neighbours are neighbours in the result and in the operands;
   /// where that one fills no vector, whichever the model takes for the fastest, lanes being put
@@ -112,13 +112,6 @@ class TilingChooser {
       strides.operands.push_back(*stride);
     }
     return strides;
-  }
-
-  double count_terms() const {
-    double terms = 1;
-    for (const For& loop : nest_.reduce)
-      terms *= static_cast<double>(extent(loop).value_or(kGroupSize));
-    return terms;
   }
 
   /// Cycles for all sums of a nest and for storing them.

@@ -94,7 +94,52 @@ bool holds(ScalarType type, const IntegerRange& range) {
   }
 }
 
+Expr truth(bool value) { return integer_constant(ScalarType::boolean, value ? 1 : 0); }
+
+/// What `e` is, where the ranges of its variables decide it.
+Expr decided(const Expr& e, const RangeContext& ranges) {
+  if (const auto* s = e.as<Select>()) {
+    if (const auto condition = s->condition.constant()) return *condition ? s->a : s->b;
+    return {};
+  }
+  const auto* binary = e.as<Binary>();
+  if (!binary) return {};
+  if (e.type() == ScalarType::boolean && binary->op == BinaryOp::bit_and) {
+    const auto a = binary->a.constant(), b = binary->b.constant();
+    if (a) return *a ? binary->b : truth(false);
+    if (b) return *b ? binary->a : truth(false);
+    return {};
+  }
+  const bool comparison = binary->op == BinaryOp::less || binary->op == BinaryOp::less_equal;
+  const bool clamp = binary->op == BinaryOp::min || binary->op == BinaryOp::max;
+  if (binary->a.type() != ScalarType::i64 || !(comparison || clamp)) return {};
+  const auto a = range_of(binary->a, ranges), b = range_of(binary->b, ranges);
+  if (!a || !b) return {};
+  switch (binary->op) {
+    case BinaryOp::less:
+      if (a->high < b->low) return truth(true);
+      if (a->low >= b->high) return truth(false);
+      return {};
+    case BinaryOp::less_equal:
+      if (a->high <= b->low) return truth(true);
+      if (a->low > b->high) return truth(false);
+      return {};
+    case BinaryOp::min:
+      if (a->high <= b->low) return binary->a;
+      if (b->high <= a->low) return binary->b;
+      return {};
+    default:
+      if (a->low >= b->high) return binary->a;
+      if (b->low >= a->high) return binary->b;
+      return {};
+  }
+}
+
 }  // namespace
+
+Expr simplified(const Expr& expr, const RangeContext& ranges) {
+  return transform(expr, [&](const Expr& e) { return decided(e, ranges); });
+}
 
 std::optional<IntegerRange> range_of(const Expr& expr, const RangeContext& context) {
   if (const auto value = expr.constant()) return IntegerRange{*value, *value};

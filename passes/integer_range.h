@@ -27,6 +27,9 @@ struct RangeContext {
 /// single value and nothing but `count` is loaded. Nothing where it depends on data or overflows.
 std::optional<IntegerRange> range_of(const Expr& expr, const RangeContext& context);
 
+/// `expr` with what the ranges decide in the place of comparisons, clamps and choices.
+Expr simplified(const Expr& expr, const RangeContext& ranges);
+
 /// The ranges of the loops in `block`, as far as they are constant.
 RangeContext constant_ranges(const Program& program, const Block& block);
 

@@ -9,12 +9,16 @@
 namespace cnnc {
 
 /// for axes { alloc sum; sum[] = initial; for reduce { sum[] op= value }; stores, maybe with lets }
+/// The terms may come in several such loops, one after the other or in a common one.
 struct ReductionNest {
   std::vector<For> axes;
   BufferId sum;
   Expr initial;
-  std::vector<For> reduce;
-  Accumulate inner;
+  Block terms;              // loops around accumulations
+  std::vector<For> reduce;  // those around the accumulation of most terms,
+  Accumulate inner;         // which is this one
+  double term_count = 0;    // of all, with kGroupSize samples
+  std::size_t parts = 0;    // accumulations
   Block epilogue;
   Store store;  // the epilogue's first
 };

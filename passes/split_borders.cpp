@@ -17,47 +17,6 @@ namespace cnnc {
 
 namespace {
 
-Expr truth(bool value) { return integer_constant(ScalarType::boolean, value ? 1 : 0); }
-
-/// What `e` is, where the ranges of its variables decide it.
-Expr decided(const Expr& e, const RangeContext& ranges) {
-  if (const auto* s = e.as<Select>()) {
-    if (const auto condition = s->condition.constant()) return *condition ? s->a : s->b;
-    return {};
-  }
-  const auto* binary = e.as<Binary>();
-  if (!binary) return {};
-  if (e.type() == ScalarType::boolean && binary->op == BinaryOp::bit_and) {
-    const auto a = binary->a.constant(), b = binary->b.constant();
-    if (a) return *a ? binary->b : truth(false);
-    if (b) return *b ? binary->a : truth(false);
-    return {};
-  }
-  const bool comparison = binary->op == BinaryOp::less || binary->op == BinaryOp::less_equal;
-  const bool clamp = binary->op == BinaryOp::min || binary->op == BinaryOp::max;
-  if (binary->a.type() != ScalarType::i64 || !(comparison || clamp)) return {};
-  const auto a = range_of(binary->a, ranges), b = range_of(binary->b, ranges);
-  if (!a || !b) return {};
-  switch (binary->op) {
-    case BinaryOp::less:
-      if (a->high < b->low) return truth(true);
-      if (a->low >= b->high) return truth(false);
-      return {};
-    case BinaryOp::less_equal:
-      if (a->high <= b->low) return truth(true);
-      if (a->low > b->high) return truth(false);
-      return {};
-    case BinaryOp::min:
-      if (a->high <= b->low) return binary->a;
-      if (b->high <= a->low) return binary->b;
-      return {};
-    default:
-      if (a->low >= b->high) return binary->a;
-      if (b->low >= a->high) return binary->b;
-      return {};
-  }
-}
-
 /// a / b, the next whole number from it on; b is positive.
 std::int64_t rounded_up(std::int64_t a, std::int64_t b) { return a / b + (a % b > 0 ? 1 : 0); }
 
@@ -98,10 +57,10 @@ class Splitter {
       if (const auto* loop = stmt.as<For>())
         split(*loop, result);
       else if (const auto* branch = stmt.as<If>())
-        result.push_back(
-            {If{simplified(branch->condition), run(branch->then_body), run(branch->else_body)}});
+        result.push_back({If{simplified(branch->condition, ranges_), run(branch->then_body),
+                             run(branch->else_body)}});
       else
-        for (Stmt& one : map_exprs({stmt}, [&](const Expr& e) { return simplified(e); }))
+        for (Stmt& one : map_exprs({stmt}, [&](const Expr& e) { return simplified(e, ranges_); }))
           result.push_back(std::move(one));
     }
     return result;
@@ -115,10 +74,6 @@ class Splitter {
   static bool declares(const Block& block) {
     return std::ranges::any_of(block,
                                [](const Stmt& stmt) { return stmt.as<Alloc>() || stmt.as<Let>(); });
-  }
-
-  Expr simplified(const Expr& expr) const {
-    return transform(expr, [&](const Expr& e) { return decided(e, ranges_); });
   }
 
   void split(const For& loop, Block& result) {

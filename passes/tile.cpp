@@ -152,28 +152,15 @@ class Tiler {
   }
 
   Block emit_tile(const ReductionNest& nest, int vector, const std::vector<Part>& parts) {
-    Block body, reduce;
+    Block body;
     const std::vector<Sums> all = sums_of(nest, vector, parts);
     for (const auto& [sum, where] : all) {
       body.push_back({Alloc{sum}});
       append(body, over_tile(nest, vector, where, [&](const auto& index, const auto& axes) {
                return Block{Stmt{Store{sum, index, substitute(nest.initial, axes)}}};
              }));
-      append(reduce, over_tile(nest, vector, where, [&](const auto& index, const auto& axes) {
-               return Block{
-                   Stmt{Accumulate{nest.inner.op, sum, index, substitute(nest.inner.value, axes)}}};
-             }));
     }
-    Substitution fresh;
-    std::vector<For> loops = nest.reduce;
-    for (For& loop : loops) {
-      const Var var = make_var(loop.var->name);
-      loop.begin = substitute(loop.begin, fresh);
-      loop.end = substitute(loop.end, fresh);
-      fresh[loop.var] = Expr(var);
-      loop.var = var;
-    }
-    append(body, wrap(loops, substitute(reduce, fresh)));
+    append(body, terms_of_tile(nest, vector, all, nest.terms));
     for (const auto& [sum, where] : all)
       append(body, over_tile(nest, vector, where, [&](const auto& index, const auto& axes) {
                return map_exprs(
@@ -185,6 +172,27 @@ class Tiler {
                    });
              }));
     return body;
+  }
+
+  /// `terms` with each accumulation for all sums, and loops with variables of their own.
+  Block terms_of_tile(const ReductionNest& nest, int vector, const std::vector<Sums>& all,
+                      const Block& terms) {
+    Block result;
+    for (const Stmt& stmt : terms) {
+      if (const auto* loop = stmt.as<For>()) {
+        const Var var = make_var(loop->var->name);
+        Block body = terms_of_tile(nest, vector, all, loop->body);
+        result.push_back({For{var, loop->begin, loop->end, loop->kind,
+                              substitute(std::move(body), {{loop->var, Expr(var)}})}});
+        continue;
+      }
+      const auto& one = *stmt.as<Accumulate>();
+      for (const auto& [sum, where] : all)
+        append(result, over_tile(nest, vector, where, [&](const auto& index, const auto& axes) {
+                 return Block{Stmt{Accumulate{one.op, sum, index, substitute(one.value, axes)}}};
+               }));
+    }
+    return result;
   }
 
   /// Loops over the elements of a tile around make(index into the tile's sums, values of the axes).
