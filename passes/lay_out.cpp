@@ -7,6 +7,8 @@
 //   for y { for c in 0 .. 3 { for x in 0 .. 16 { padded[0,y,c,0,x] = ... }        (x*2)
 //                             for x in 0 .. 16 { padded[0,y,c,1,x] = ... } } }    (x*2 + 1)
 //   for y, x { for co in 0 .. 3 { ... padded[0, y*2 + ky, ci, kx % 2, x + kx/2] ... } }
+// Before that, sums of few terms read images themselves where no padding is in reach
+// (bypass_padding.h).
 #include "passes/lay_out.h"
 
 #include <algorithm>
@@ -16,6 +18,7 @@
 #include <set>
 #include <span>
 
+#include "passes/bypass_padding.h"
 #include "passes/choose_tiling.h"
 #include "passes/integer_range.h"
 #include "passes/nest.h"
@@ -323,7 +326,7 @@ class Layouter {
 }  // namespace
 
 Program lay_out(const Program& program, const Target& target) {
-  return Layouter(program, target).run();
+  return Layouter(bypass_padding(program, target), target).run();
 }
 
 }  // namespace cnnc
