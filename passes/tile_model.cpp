@@ -50,7 +50,7 @@ class Model {
       const auto vectors = static_cast<double>(distinct(load, factors));
       const auto parts = static_cast<double>(std::max<std::int64_t>(load.stride, 1));
       load_count += vectors * parts;
-      shuffles += vectors * (parts - 1);
+      shuffles += kShuffleCost * vectors * (parts - 1);
     }
     const double busy = std::max(shuffles, (accumulators * operations_ + shuffles) / 2);
     const double waiting =
@@ -84,6 +84,7 @@ class Model {
 
  private:
   static constexpr double kLoopOverhead = 0.25;
+  static constexpr double kShuffleCost = 2;  // of two vectors into one: two instructions, or parts
   static constexpr double kLoadCost =
       0.05;  // also where the units for sums are the limit: caches are slower than registers
   static constexpr double kCodeCost = 0.001;    // an instruction more costs cache and compile time

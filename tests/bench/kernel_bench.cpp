@@ -1,14 +1,18 @@
 // Single kernels on one core, with Google Benchmark: all of them, or those of a filter:
 //   build/release/tests/bench/kernel_bench --benchmark_filter=conv/forward/5x5
-// Counters: GFLOPs (a second), of_peak (share of the FMA peak, measured right before and after),
+// Counters: GFLOPs (a second, of the median call), of_peak (share of the FMA peak, measured right
+// before and after), in_cache (the same with so few images that the second-level cache holds them),
 // of_memory (share of the memory's or caches' bandwidth that it needs at this speed), predicted
 // (the cost model's of_peak). The word at the end of a line says what it reaches: "compute", half
-// of the peak; "memory", bytes whose moving alone takes four fifths of its time; "short_of_both".
+// of the peak; "memory", bytes whose moving alone takes four fifths of its time, or half of the
+// peak once its images are in cache; "short_of_both".
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <memory>
+#include <vector>
 
 #include "passes/cost.h"
 #include "runtime/compile.h"
@@ -37,6 +41,30 @@ void fill(Executable& executable) {
   }
 }
 
+double seconds_of(Executable& executable, std::int64_t images, ThreadPool& threads) {
+  const auto start = std::chrono::steady_clock::now();
+  executable.run(images, threads);
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+double median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+/// Images that with their results take half of the second-level cache; at least one.
+std::int64_t images_in_cache(Executable& executable, std::int64_t batch, const Target& target) {
+  std::int64_t bytes = 0;
+  for (const std::string& name : executable.names()) {
+    const TensorRef ref = executable.tensor(name);
+    if (!ref.type.dims.empty() && ref.type.dims.front() == batch)
+      bytes += static_cast<std::int64_t>(ref.bytes.size());
+  }
+  return std::clamp<std::int64_t>(target.l2_bytes / 2 * batch / std::max<std::int64_t>(bytes, 1), 1,
+                                  batch);
+}
+
 void run(benchmark::State& state, const KernelCase& kernel_case, MachinePeak& machine) {
   const Target target = host_target();
   ThreadPool one(1);
@@ -46,13 +74,11 @@ void run(benchmark::State& state, const KernelCase& kernel_case, MachinePeak& ma
   executable.run(batch, one);
 
   const double peak_before = machine.flops_per_second(one);
-  double seconds = 0, calls = 0;
-  for (auto _ : state) {
-    const auto start = std::chrono::steady_clock::now();
-    executable.run(batch, one);
-    seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    ++calls;
-  }
+  std::vector<double> calls, short_calls;
+  for (auto _ : state) calls.push_back(seconds_of(executable, batch, one));
+  const std::int64_t few = images_in_cache(executable, batch, target);
+  for (std::size_t i = 0; i < calls.size(); ++i)
+    short_calls.push_back(seconds_of(executable, few, one));
   const double peak = (peak_before + machine.flops_per_second(one)) / 2;
   const MachineSpeed speed{
       .cycles_per_second = peak / peak_flops_per_cycle(target, ScalarType::f32),
@@ -62,14 +88,18 @@ void run(benchmark::State& state, const KernelCase& kernel_case, MachinePeak& ma
   const auto kernels = predict_kernels(executable.program(), batch, 1, target, speed);
   double memory_seconds = 0;
   for (const auto& kernel : kernels) memory_seconds += speed.seconds_to_move(kernel.bytes);
-  const auto flops = static_cast<double>(graph_flops(kernel_case.graph) * batch);
-  const double rate = flops * calls / seconds;
-  const double of_peak = rate / peak, of_memory = memory_seconds * calls / seconds;
+  const double flops_an_image = static_cast<double>(graph_flops(kernel_case.graph));
+  const double flops = flops_an_image * static_cast<double>(batch);
+  const double rate = flops / median(calls);
+  const double of_peak = rate / peak, of_memory = memory_seconds / median(calls);
+  const double in_cache = flops_an_image * static_cast<double>(few) / median(short_calls) / peak;
   state.counters["GFLOPs"] = rate / 1e9;
   state.counters["of_peak"] = of_peak;
+  state.counters["in_cache"] = in_cache;
   state.counters["of_memory"] = of_memory;
   state.counters["predicted"] = flops / predicted_seconds(kernels) / peak;
-  state.SetLabel(of_peak >= 0.5 ? "compute" : of_memory >= 0.8 ? "memory" : "short_of_both");
+  const bool by_memory = of_memory >= 0.8 || in_cache >= 0.5;
+  state.SetLabel(of_peak >= 0.5 ? "compute" : by_memory ? "memory" : "short_of_both");
 }
 
 }  // namespace
