@@ -193,7 +193,6 @@ class StageLowering {
   /// rounding errors do not grow with samples times terms.
   Block sample_sum(const Stage& stage, const std::vector<Axis>& reduce, BufferId partial,
                    const std::vector<Expr>& index) {
-    if (reduce.empty()) return {Stmt{Accumulate{stage.op, partial, index, stage.value}}};
     const Expr so_far = load(partial, stage.type, index);
     const bool sum = stage.op == Reduction::add;
     return reduction(stage, sum ? identity(stage.op, stage.type) : so_far, reduce,
@@ -202,7 +201,8 @@ class StageLowering {
                      });
   }
 
-  /// partial[g, ...] over the samples of each group, then the groups' sum.
+  /// partial[g, ...] over the samples of each group, then the groups' sum. A sum over samples alone
+  /// stays in a register; one over a sample's own terms, too, is added up sample by sample.
   void emit_grouped(const Stage& stage, BufferId buffer, const std::string& layer) {
     const std::string name = build_.program.buffer(buffer).name;
     Dims dims = stage.dims();
@@ -213,7 +213,6 @@ class StageLowering {
     std::vector<Expr> index = index_of(stage.axes);
     index.insert(index.begin(), Expr(g));
 
-    Block body = loops(stage.axes, {Stmt{Store{partial, index, identity(stage.op, stage.type)}}});
     std::vector<Axis> inner;
     Var sample;
     for (const Axis& axis : stage.reduce) {
@@ -222,8 +221,19 @@ class StageLowering {
       else
         inner.push_back(axis);
     }
-    Block one = loops(stage.axes, sample_sum(stage, inner, partial, index));
-    body.push_back(sample_loop(sample, g, std::move(one)));
+    const Expr none = identity(stage.op, stage.type);
+    Block body;
+    if (inner.empty()) {
+      const BufferId sum = build_.add_buffer("sum", {stage.type, {}}, Memory::reg);
+      body = loops(stage.axes,
+                   {Stmt{Alloc{sum}}, Stmt{Store{sum, {}, none}},
+                    sample_loop(sample, g, {Stmt{Accumulate{stage.op, sum, {}, stage.value}}}),
+                    Stmt{Store{partial, index, load(sum, stage.type, {})}}});
+    } else {
+      body = loops(stage.axes, {Stmt{Store{partial, index, none}}});
+      body.push_back(
+          sample_loop(sample, g, loops(stage.axes, sample_sum(stage, inner, partial, index))));
+    }
     build_.add_kernel(name + ".partial", layer, {group_loop_of(g, std::move(body))});
 
     Stage total = stage;

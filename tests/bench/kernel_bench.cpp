@@ -1,5 +1,5 @@
 // Single kernels on one core, with Google Benchmark: all of them, or those of a filter:
-//   build/release/tests/bench/kernel_bench --benchmark_filter=conv/forward/5x5
+//   build/release/tests/bench/kernel_bench --benchmark_filter=conv/forward/5x5 --target=x86-64-v3
 // Counters: GFLOPs (a second, of the median call), of_peak (share of the FMA peak, measured right
 // before and after), in_cache (the same with so few images that the second-level cache holds them),
 // of_memory (share of the memory's or caches' bandwidth that it needs at this speed), predicted
@@ -10,8 +10,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <cstring>
 #include <memory>
+#include <optional>
+#include <string_view>
 #include <vector>
 
 #include "passes/cost.h"
@@ -65,8 +68,8 @@ std::int64_t images_in_cache(Executable& executable, std::int64_t batch, const T
                                   batch);
 }
 
-void run(benchmark::State& state, const KernelCase& kernel_case, MachinePeak& machine) {
-  const Target target = host_target();
+void run(benchmark::State& state, const KernelCase& kernel_case, const Target& target,
+         MachinePeak& machine) {
   ThreadPool one(1);
   Executable executable = compile(kernel_case.graph, {.target = target});
   fill(executable);
@@ -110,17 +113,27 @@ int main(int argc, char** argv) {
   std::vector<char*> arguments(argv, argv + argc);
   std::string least = "--benchmark_min_time=0.1";
   arguments.insert(arguments.begin() + 1, least.data());
+  const std::string_view option = "--target=";
+  std::optional<cnnc::Target> target = cnnc::host_target();
+  std::erase_if(arguments, [&](std::string_view argument) {
+    const bool found = argument.starts_with(option);
+    if (found) target = cnnc::named_target(argument.substr(option.size()));
+    return found;
+  });
+  if (!target) {
+    std::fputs("--target: expected x86-64, x86-64-v2, x86-64-v3 or x86-64-v4\n", stderr);
+    return 2;
+  }
   argc = static_cast<int>(arguments.size());
   arguments.push_back(nullptr);
   argv = arguments.data();
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
-  const auto machine =
-      std::make_shared<cnnc::MachinePeak>(cnnc::host_target(), cnnc::ScalarType::f32);
+  const auto machine = std::make_shared<cnnc::MachinePeak>(*target, cnnc::ScalarType::f32);
   for (const auto& kernel_case : cnnc::bench::kernel_cases())
-    benchmark::RegisterBenchmark(kernel_case.name.c_str(), [kernel_case,
-                                                            machine](benchmark::State& state) {
-      cnnc::bench::run(state, kernel_case, *machine);
+    benchmark::RegisterBenchmark(kernel_case.name.c_str(), [kernel_case, machine, target = *target](
+                                                               benchmark::State& state) {
+      cnnc::bench::run(state, kernel_case, target, *machine);
     })->Unit(benchmark::kMicrosecond);
   benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();
