@@ -223,13 +223,32 @@ class Layouter {
     return cycles;
   }
 
+  /// Rows of whole vectors, so that loads do not lie across cache lines, unless that puts rows into
+  /// the same few places of a cache.
   Dims dims_of(const Layout& layout) const {
     Dims dims = program_.buffer(layout.buffer).type.dims;
     const std::int64_t extent = dims[layout.dim];
     dims.erase(dims.begin() + static_cast<std::ptrdiff_t>(layout.dim));
     if (layout.step > 1) dims.push_back(layout.step);
     dims.push_back((extent + layout.step - 1) / layout.step);
+    const TensorType& type = program_.buffer(layout.buffer).type;
+    Dims whole = dims;
+    const std::int64_t lanes = target_.lanes(type.scalar);
+    whole.back() = (whole.back() + lanes - 1) / lanes * lanes;
+    if (rows_share_places({type.scalar, whole})) return dims;
+    dims = whole;
     return dims;
+  }
+
+  /// Whether elements a step apart along some dimension lie multiples of half a page apart.
+  static bool rows_share_places(const TensorType& type) {
+    constexpr std::int64_t kHalfPage = 2048;
+    auto bytes = static_cast<std::int64_t>(size_of(type.scalar));
+    for (std::size_t d = type.dims.size(); d-- > 1;) {
+      bytes *= type.dims[d];
+      if (bytes % kHalfPage == 0 && type.dims[d - 1] > 1) return true;
+    }
+    return false;
   }
 
   /// `block` with the indices of the layout; nothing where an index may not be taken apart.
