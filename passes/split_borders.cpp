@@ -5,6 +5,7 @@
 //   padded[0] = 0.0
 //   for x in 1 .. 29 { padded[x] = image[x - 1] }
 //   padded[29] = 0.0
+// What is left of borders then is written once for a group of samples (write_borders_once.h).
 #include "passes/split_borders.h"
 
 #include <algorithm>
@@ -12,6 +13,7 @@
 
 #include "passes/integer_range.h"
 #include "passes/nest.h"
+#include "passes/write_borders_once.h"
 
 namespace cnnc {
 
@@ -113,10 +115,10 @@ class Splitter {
 
 }  // namespace
 
-Program split_borders(const Program& program, const Target&) {
+Program split_borders(const Program& program, const Target& target) {
   Program result = program;
   for (Kernel& kernel : result.kernels) kernel.body = Splitter(program).run(kernel.body);
-  return result;
+  return write_borders_once(result, target);
 }
 
 }  // namespace cnnc
