@@ -2,9 +2,11 @@
 //   for x in 1 .. 29 { for c in 0 .. 3 { padded[y, x, c] = image[y - 1, x - 1, c] } }
 //     ->
 //   for x in 3 .. 87 { padded.rows[y, x] = image.rows[y - 1, x - 3] }
+// and so on, as long as the loop that this makes fills no vector, or what is stored is a constant.
 #include "passes/flatten_rows.h"
 
 #include <algorithm>
+#include <span>
 
 #include "passes/nest.h"
 
@@ -102,13 +104,19 @@ class Flattener {
 
 std::optional<Stmt> flatten_rows(Program& program, const Stmt& stmt, const Target& target) {
   const Nest nest = nest_of(stmt);
-  if (nest.loops.size() != 2 || nest.body.size() != 1) return std::nullopt;
+  if (nest.loops.size() < 2 || nest.body.size() != 1) return std::nullopt;
   const auto* store = nest.body.front().as<Store>();
-  const For &columns = nest.loops[0], &channels = nest.loops[1];
-  if (!store || !is_plain(columns) || !is_plain(channels) || channels.begin.constant() != 0 ||
-      *extent(channels) >= target.lanes(program.buffer(store->buffer).type.scalar))
+  const For &columns = nest.loops[nest.loops.size() - 2], &channels = nest.loops.back();
+  if (!store || !is_plain(columns) || !is_plain(channels) || channels.begin.constant() != 0)
     return std::nullopt;
-  return Flattener(program, columns, channels).run(*store);
+  const bool fills = *extent(channels) >= target.lanes(program.buffer(store->buffer).type.scalar);
+  if (fills && !store->value.as<Const>()) return std::nullopt;
+  const auto flat = Flattener(program, columns, channels).run(*store);
+  if (!flat) return std::nullopt;
+  const std::span<const For> outside(nest.loops.begin(), nest.loops.end() - 2);
+  const Stmt whole = wrap(outside, {*flat}).front();
+  const auto more = flatten_rows(program, whole, target);
+  return more ? more : whole;
 }
 
 }  // namespace cnnc

@@ -37,7 +37,8 @@ class Forwarder {
   }
 
  private:
-  /// Loops of few iterations whose variable alone decides what is stored, written out.
+  /// Loops of few iterations whose variable alone decides what is stored, written out, unless that
+  /// is the same constant in all of them.
   static Block without_choices(const Block& block) {
     Block result;
     for (const Stmt& stmt : block) {
@@ -46,24 +47,55 @@ class Forwarder {
         result.push_back(stmt);
         continue;
       }
-      const Block body = without_choices(loop->body);
       if (!chooses(*loop)) {
-        result.push_back({For{loop->var, loop->begin, loop->end, loop->kind, body}});
+        result.push_back(
+            {For{loop->var, loop->begin, loop->end, loop->kind, without_choices(loop->body)}});
         continue;
       }
-      for (std::int64_t i = 0; i < *extent(*loop); ++i) {
-        const Block chosen =
-            map_exprs(substitute(body, {{loop->var, loop->begin + i}}), [](const Expr& top) {
-              return transform(top, [](const Expr& e) -> Expr {
-                const auto* select = e.as<Select>();
-                const auto condition = select ? select->condition.constant() : std::nullopt;
-                return !condition ? Expr() : *condition != 0 ? select->a : select->b;
-              });
-            });
-        result.insert(result.end(), chosen.begin(), chosen.end());
+      std::vector<Block> chosen;
+      for (std::int64_t i = 0; i < *extent(*loop); ++i)
+        chosen.push_back(decided(substitute(loop->body, {{loop->var, loop->begin + i}})));
+      if (const auto constant = common_constant(chosen)) {
+        result.push_back({For{loop->var, loop->begin, loop->end, loop->kind,
+                              with_value(loop->body, *constant)}});
+        continue;
       }
+      for (const Block& each : chosen)
+        std::ranges::move(without_choices(each), std::back_inserter(result));
     }
     return result;
+  }
+
+  static Block decided(const Block& block) {
+    return map_exprs(block, [](const Expr& top) {
+      return transform(top, [](const Expr& e) -> Expr {
+        const auto* select = e.as<Select>();
+        const auto condition = select ? select->condition.constant() : std::nullopt;
+        return !condition ? Expr() : *condition != 0 ? select->a : select->b;
+      });
+    });
+  }
+
+  /// What all that is stored is, where that is one constant.
+  static std::optional<Expr> common_constant(const std::vector<Block>& blocks) {
+    std::optional<Expr> constant;
+    bool common = true;
+    for (const Block& block : blocks)
+      walk(block, [&](const Stmt& stmt) {
+        const auto* store = stmt.as<Store>();
+        if (!store) return;
+        common &= store->value.as<Const>() && (!constant || same(*constant, store->value));
+        constant = store->value;
+      });
+    return common ? constant : std::nullopt;
+  }
+
+  static Block with_value(Block block, const Expr& value) {
+    for (Stmt& stmt : block) {
+      if (auto* loop = stmt.as<For>()) loop->body = with_value(std::move(loop->body), value);
+      if (auto* store = stmt.as<Store>()) store->value = value;
+    }
+    return block;
   }
 
   static bool chooses(const For& loop) {

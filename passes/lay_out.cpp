@@ -203,7 +203,11 @@ class Layouter {
     for (std::size_t d = 1; d < type.dims.size(); ++d)
       elements *= static_cast<double>(type.dims[d]);
     const auto lanes = target_.lanes(type.scalar);
-    const auto together = static_cast<double>(std::min(lanes, dim(layout)));
+    const bool stays = layout.dim == present(layout.buffer).dim && layout.step == 1;
+    // Rows of few channels are filled as one (flatten_rows.h).
+    const std::int64_t row =
+        dim(layout) * (stays && layout.dim > 0 ? type.dims[layout.dim - 1] : 1);
+    const auto together = static_cast<double>(std::min(lanes, row));
     if (by_blocks(layout)) return elements * (2 + std::log2(static_cast<double>(lanes))) / together;
     if (apart(layout) > longest_stride(type.scalar)) return 3 * elements;
     return 2 * static_cast<double>(apart(layout)) * elements / together;

@@ -18,6 +18,7 @@
 
 #include <algorithm>
 
+#include "passes/drop_unused_buffers.h"
 #include "passes/flatten_rows.h"
 #include "passes/nest.h"
 #include "passes/transpose_blocks.h"
@@ -143,7 +144,7 @@ Program vectorize(const Program& program, const Target& target) {
   Program result = program;
   Vectorizer vectorizer(result, target);
   for (Kernel& kernel : result.kernels) kernel.body = vectorizer.run(kernel.body);
-  return result;
+  return drop_unused_buffers(result);  // views on the way to those that rows are stored through
 }
 
 }  // namespace cnnc
