@@ -31,8 +31,6 @@ constexpr double kFillCycles = 2;
 /// Images of fewer channels are laid out otherwise (lay_out.h).
 constexpr std::int64_t kFewestChannels = 4;
 
-using Box = std::vector<IntegerRange>;
-
 double volume(const Box& box) {
   double result = 1;
   for (const IntegerRange& range : box) result *= static_cast<double>(range.high - range.low + 1);
@@ -349,13 +347,9 @@ class Bypass {
       const RangeContext ranges = constant_ranges(program_, {stmt});
       for (const BufferAccess& access : accesses({stmt})) {
         if (access.buffer != padding.buffer) continue;
-        Box box;
-        for (const Expr& index : access.index) {
-          const auto range = range_of(index, ranges);
-          if (!range) return std::nullopt;
-          box.push_back(*range);
-        }
-        if (std::ranges::find(boxes, box) == boxes.end()) boxes.push_back(std::move(box));
+        auto box = box_of(access.index, ranges);
+        if (!box) return std::nullopt;
+        if (std::ranges::find(boxes, *box) == boxes.end()) boxes.push_back(std::move(*box));
       }
     }
     return boxes;
@@ -363,15 +357,12 @@ class Bypass {
 
   static Stmt filled(const Box& box, const Padding& padding) {
     std::vector<For> loops = padding.nest.loops;
-    Substitution fresh;
     for (std::size_t d = 0; d < box.size(); ++d) {
       if (padding.loops[d] == loops.size()) continue;
       For& loop = loops[padding.loops[d]];
-      const Var var = make_var(loop.var->name);
-      fresh[loop.var] = Expr(var);
-      loop = {var, box[d].low, box[d].high + 1, LoopKind::serial, {}};
+      loop.begin = box[d].low, loop.end = box[d].high + 1;
     }
-    return wrap(loops, substitute(padding.nest.body, fresh)).front();
+    return wrap_in_fresh(loops, padding.nest.body).front();
   }
 
   const Program& program_;

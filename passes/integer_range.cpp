@@ -175,6 +175,16 @@ std::optional<IntegerRange> range_of(const Expr& expr, const RangeContext& conte
   return std::nullopt;
 }
 
+std::optional<Box> box_of(const std::vector<Expr>& index, const RangeContext& context) {
+  Box box;
+  for (const Expr& e : index) {
+    const auto range = range_of(e, context);
+    if (!range) return std::nullopt;
+    box.push_back(*range);
+  }
+  return box;
+}
+
 RangeContext constant_ranges(const Program& program, const Block& block) {
   RangeContext context{&program, {}, {}};
   walk(block, [&](const Stmt& stmt) {

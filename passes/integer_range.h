@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <unordered_map>
+#include <vector>
 
 #include "ir/loop.h"
 
@@ -26,6 +27,12 @@ struct RangeContext {
 /// The range of `expr`, by interval arithmetic: never too narrow, exact where every variable is a
 /// single value and nothing but `count` is loaded. Nothing where it depends on data or overflows.
 std::optional<IntegerRange> range_of(const Expr& expr, const RangeContext& context);
+
+/// One range a dimension.
+using Box = std::vector<IntegerRange>;
+
+/// The elements that `index` reaches; nothing where one of its ranges is not known.
+std::optional<Box> box_of(const std::vector<Expr>& index, const RangeContext& context);
 
 /// `expr` with what the ranges decide in the place of comparisons, clamps and choices.
 Expr simplified(const Expr& expr, const RangeContext& ranges);

@@ -28,6 +28,20 @@ Block wrap(std::span<const For> loops, Block body) {
   return body;
 }
 
+Block wrap_in_fresh(std::span<const For> loops, const Block& body) {
+  std::vector<For> own;
+  Substitution fresh;
+  for (const For& loop : loops) {
+    own.push_back({make_var(loop.var->name),
+                   substitute(loop.begin, fresh),
+                   substitute(loop.end, fresh),
+                   loop.kind,
+                   {}});
+    fresh[loop.var] = Expr(own.back().var);
+  }
+  return wrap(own, substitute(body, fresh));
+}
+
 Block with_fresh_lets(const Block& block) {
   Block result;
   Substitution fresh;

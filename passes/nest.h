@@ -23,6 +23,9 @@ Nest nest_of(const Stmt& stmt);
 /// The statements of that nest; with no loops just its body.
 Block wrap(std::span<const For> loops, Block body);
 
+/// The same with loops over variables of their own: for a second copy of the nest.
+Block wrap_in_fresh(std::span<const For> loops, const Block& body);
+
 /// `block` with variables of its own for the lets among its statements: for a second copy of it.
 Block with_fresh_lets(const Block& block);
 

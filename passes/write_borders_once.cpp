@@ -15,8 +15,6 @@ namespace cnnc {
 
 namespace {
 
-using Box = std::vector<IntegerRange>;
-
 bool meet(const Box& a, const Box& b) {
   for (std::size_t d = 0; d < a.size(); ++d)
     if (a[d].high < b[d].low || b[d].high < a[d].low) return false;
@@ -62,7 +60,8 @@ class BorderWriter {
                          [&](const Border& border) { return is_constant(border, found); });
     if (borders.empty()) return {Stmt{samples}};
     Block result;
-    for (const Border& border : borders) result.push_back(outside(border));
+    for (const Border& border : borders)
+      result.push_back(wrap_in_fresh(border.loops, {Stmt{border.store}}).front());
     For rest = samples;
     rest.body = without(samples.body, borders);
     result.push_back({std::move(rest)});
@@ -78,7 +77,7 @@ class BorderWriter {
       }
       const auto* store = stmt.as<Store>();
       if (!store || !is_small_scratch(store->buffer) || !store->value.as<Const>()) continue;
-      if (auto box = box_of(store->index, loops)) borders.push_back({loops, *store, *box});
+      if (auto box = box_within(store->index, loops)) borders.push_back({loops, *store, *box});
     }
   }
 
@@ -89,23 +88,14 @@ class BorderWriter {
   }
 
   /// Nothing where an index depends on more than the loops.
-  std::optional<Box> box_of(const std::vector<Expr>& index, const std::vector<For>& loops) const {
+  std::optional<Box> box_within(const std::vector<Expr>& index,
+                                const std::vector<For>& loops) const {
     RangeContext context{&program_, {}, {}};
     for (const For& loop : loops) {
       const std::int64_t begin = *loop.begin.constant();
       context.variables[loop.var] = {begin, begin + *extent(loop) - 1};
     }
-    return box_in(index, context);
-  }
-
-  static std::optional<Box> box_in(const std::vector<Expr>& index, const RangeContext& context) {
-    Box box;
-    for (const Expr& e : index) {
-      const auto range = range_of(e, context);
-      if (!range) return std::nullopt;
-      box.push_back(*range);
-    }
-    return box;
+    return box_of(index, context);
   }
 
   static bool is_same(const Store& a, const Store& b) {
@@ -117,7 +107,7 @@ class BorderWriter {
     const RangeContext ranges = constant_ranges(program_, kernel_->body);
     bool good = true;
     const auto conflicts = [&](const std::vector<Expr>& index) {
-      const auto box = box_in(index, ranges);
+      const auto box = box_of(index, ranges);
       return !box || meet(*box, border.box);
     };
     for (const Kernel& kernel : program_.kernels)
@@ -133,17 +123,6 @@ class BorderWriter {
         good &= &kernel == kernel_ && (other_border || !conflicts(store->index));
       });
     return good;
-  }
-
-  static Stmt outside(const Border& border) {
-    std::vector<For> loops = border.loops;
-    Substitution fresh;
-    for (For& loop : loops) {
-      const Var var = make_var(loop.var->name);
-      fresh[loop.var] = Expr(var);
-      loop.var = var;
-    }
-    return wrap(loops, substitute({Stmt{border.store}}, fresh)).front();
   }
 
   static Block without(const Block& block, const std::vector<Border>& borders) {
