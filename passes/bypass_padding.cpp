@@ -259,13 +259,14 @@ class Bypass {
   /// `block` with less filled by the padding at `at`, and less read from it.
   std::optional<Block> bypassed(const Block& block, std::size_t at, const Padding& padding) const {
     const Block rest(block.begin() + static_cast<std::ptrdiff_t>(at) + 1, block.end());
-    if (uses(rest, padding.buffer) + 1 != uses_in_program(padding.buffer)) return std::nullopt;
+    if (count_accesses(rest, padding.buffer) + 1 != count_accesses(program_, padding.buffer))
+      return std::nullopt;
     const auto written = footprint(program_, rest).writes;
     if (written.contains(padding.image) || written.contains(padding.buffer)) return std::nullopt;
     Block readers;
     double sums = 0;
     for (const Stmt& stmt : rest) {
-      if (uses({stmt}, padding.buffer) == 0) {
+      if (count_accesses({stmt}, padding.buffer) == 0) {
         readers.push_back(stmt);
         continue;
       }
@@ -287,16 +288,6 @@ class Bypass {
     return result;
   }
 
-  static std::size_t uses(const Block& block, BufferId buffer) {
-    return static_cast<std::size_t>(
-        std::ranges::count(accesses(block), buffer, &BufferAccess::buffer));
-  }
-  std::size_t uses_in_program(BufferId buffer) const {
-    std::size_t result = 0;
-    for (const Kernel& kernel : program_.kernels) result += uses(kernel.body, buffer);
-    return result;
-  }
-
   /// Cycles of the sums in `stmt`; nothing where one that reads the padded image does not take its
   /// channels for lanes, or what reads it is no sum.
   std::optional<double> cycles_of(const Stmt& stmt, const Padding& padding) const {
@@ -311,7 +302,7 @@ class Bypass {
     }
     const auto* loop = stmt.as<For>();
     if (!loop || !is_plain(*loop))
-      return uses({stmt}, padding.buffer) == 0 ? std::optional(0.0) : std::nullopt;
+      return count_accesses({stmt}, padding.buffer) == 0 ? std::optional(0.0) : std::nullopt;
     double cycles = 0;
     for (const Stmt& inner : loop->body) {
       const auto more = cycles_of(inner, padding);

@@ -68,9 +68,9 @@ class RowFuser {
       ++end;
     }
     if (!rows || *extent(*block[at + 1].as<For>()) * *rows > *extent(*block[at].as<For>()) ||
-        count_uses({block.begin() + static_cast<std::ptrdiff_t>(at),
+        count_accesses({block.begin() + static_cast<std::ptrdiff_t>(at),
                     block.begin() + static_cast<std::ptrdiff_t>(end)},
-                   *image) != count_all_uses(*image))
+                   *image) != count_accesses(program_, *image))
       return;
     Stmt fused = in_bands(block, at, end, *image, *rows);
     block.erase(block.begin() + static_cast<std::ptrdiff_t>(at) + 1,
@@ -127,17 +127,6 @@ class RowFuser {
       }
     }
     return band;
-  }
-
-  static std::size_t count_uses(const Block& block, BufferId image) {
-    return static_cast<std::size_t>(
-        std::ranges::count(accesses(block), image, &BufferAccess::buffer));
-  }
-
-  std::size_t count_all_uses(BufferId image) const {
-    std::size_t count = 0;
-    for (const Kernel& kernel : program_.kernels) count += count_uses(kernel.body, image);
-    return count;
   }
 
   /// The nests from `at` to `end` in one loop over bands; the image's rows count from the band's

@@ -73,6 +73,17 @@ std::vector<BufferAccess> accesses(const Block& block) {
   return all;
 }
 
+std::size_t count_accesses(const Block& block, BufferId buffer) {
+  return static_cast<std::size_t>(
+      std::ranges::count(accesses(block), buffer, &BufferAccess::buffer));
+}
+
+std::size_t count_accesses(const Program& program, BufferId buffer) {
+  std::size_t count = 0;
+  for (const Kernel& kernel : program.kernels) count += count_accesses(kernel.body, buffer);
+  return count;
+}
+
 bool same_index(const std::vector<Expr>& a, const std::vector<Expr>& b) {
   return std::ranges::equal(a, b, [](const Expr& x, const Expr& y) { return same(x, y); });
 }

@@ -37,6 +37,9 @@ struct BufferAccess {
 };
 /// Every access in `block`, also those in bounds and indices. An Accumulate reads and writes.
 std::vector<BufferAccess> accesses(const Block& block);
+/// How many of them are to `buffer`, by that name; in all of a program.
+std::size_t count_accesses(const Block& block, BufferId buffer);
+std::size_t count_accesses(const Program& program, BufferId buffer);
 
 /// Whether two accesses to one buffer are to different elements, whatever the variables are: a
 /// dimension's indices are two constants.
