@@ -46,7 +46,7 @@ CompiledModule compile_units(const Program& program, const Units& units, const T
   const auto start = std::chrono::steady_clock::now();
   llvm::LLVMContext context;
   auto module = emit_module(program, units, target, options, context);
-  optimize(*module, machine);
+  optimize(*module, machine, options.quick);
   const auto bytes = generate(*module, machine, llvm::CodeGenFileType::ObjectFile);
   CompiledModule result{{}, {bytes.begin(), bytes.end()}, {}};
   for (const CodeUnit* unit : units) result.symbols.push_back(unit->symbol);
@@ -57,13 +57,14 @@ CompiledModule compile_units(const Program& program, const Units& units, const T
 /// Calls work(i, worker's machine) for i in 0 .. count on several threads; the first exception is
 /// thrown again here.
 template <class Work>
-void for_each_module(std::size_t count, int threads, const Target& target, const Work& work) {
+void for_each_module(std::size_t count, int threads, const Target& target, bool quick,
+                     const Work& work) {
   std::atomic<std::size_t> next = 0;
   std::exception_ptr failure;
   std::mutex failure_mutex;
   const auto run = [&] {
     try {
-      const auto machine = make_machine(target);
+      const auto machine = make_machine(target, quick);
       for (std::size_t i = next++; i < count; i = next++) work(i, *machine);
     } catch (...) {
       const std::lock_guard lock(failure_mutex);
@@ -145,7 +146,7 @@ std::vector<CompiledModule> compile_modules(const Program& program, const Target
   const std::vector<CodeUnit> units = code_units(program);
   const std::vector<Units> modules = distribute(units);
   std::vector<CompiledModule> compiled(modules.size());
-  for_each_module(modules.size(), threads, target,
+  for_each_module(modules.size(), threads, target, options.quick,
                   [&](std::size_t i, llvm::TargetMachine& machine) {
                     compiled[i] = compile_units(program, modules[i], target, options, machine);
                   });

@@ -19,7 +19,7 @@
 
 namespace cnnc {
 
-std::unique_ptr<llvm::TargetMachine> make_machine(const Target& target) {
+std::unique_ptr<llvm::TargetMachine> make_machine(const Target& target, bool quick) {
   static std::once_flag once;
   std::call_once(once, [] {
     llvm::InitializeNativeTarget();
@@ -30,14 +30,14 @@ std::unique_ptr<llvm::TargetMachine> make_machine(const Target& target) {
   llvm::orc::JITTargetMachineBuilder builder(host->getTargetTriple());
   builder.setCPU(target.cpu);
   builder.addFeatures(llvm::SubtargetFeatures(target.features).getFeatures());
-  builder.setCodeGenOptLevel(llvm::CodeGenOptLevel::Default);
+  builder.setCodeGenOptLevel(quick ? llvm::CodeGenOptLevel::None : llvm::CodeGenOptLevel::Default);
   builder.setRelocationModel(llvm::Reloc::PIC_);
   auto machine = builder.createTargetMachine();
   CNNC_CHECK(static_cast<bool>(machine), "{}", llvm::toString(machine.takeError()));
   return std::move(*machine);
 }
 
-void optimize(llvm::Module& module, llvm::TargetMachine& machine) {
+void optimize(llvm::Module& module, llvm::TargetMachine& machine, bool quick) {
 #if LLVM_VERSION_MAJOR >= 21
   module.setTargetTriple(machine.getTargetTriple());
 #else
@@ -62,13 +62,15 @@ void optimize(llvm::Module& module, llvm::TargetMachine& machine) {
 
   llvm::FunctionPassManager pipeline;
   pipeline.addPass(llvm::SROAPass(llvm::SROAOptions::ModifyCFG));
-  pipeline.addPass(llvm::EarlyCSEPass(/*UseMemorySSA=*/false));
-  pipeline.addPass(llvm::SimplifyCFGPass());
-  llvm::LoopPassManager loop_passes;
-  loop_passes.addPass(llvm::LICMPass(llvm::LICMOptions()));
-  pipeline.addPass(
-      llvm::createFunctionToLoopPassAdaptor(std::move(loop_passes), /*UseMemorySSA=*/true));
-  pipeline.addPass(llvm::InstCombinePass());
+  if (!quick) {
+    pipeline.addPass(llvm::EarlyCSEPass(/*UseMemorySSA=*/false));
+    pipeline.addPass(llvm::SimplifyCFGPass());
+    llvm::LoopPassManager loop_passes;
+    loop_passes.addPass(llvm::LICMPass(llvm::LICMOptions()));
+    pipeline.addPass(
+        llvm::createFunctionToLoopPassAdaptor(std::move(loop_passes), /*UseMemorySSA=*/true));
+    pipeline.addPass(llvm::InstCombinePass());
+  }
   pipeline.addPass(llvm::DCEPass());
   llvm::ModulePassManager module_passes;
   module_passes.addPass(llvm::createModuleToFunctionPassAdaptor(std::move(pipeline)));

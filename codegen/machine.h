@@ -11,12 +11,14 @@
 
 namespace cnnc {
 
-std::unique_ptr<llvm::TargetMachine> make_machine(const Target& target);
+/// `quick`: see EmitOptions.
+std::unique_ptr<llvm::TargetMachine> make_machine(const Target& target, bool quick = false);
 
 /// Runs the few LLVM passes that pay on code whose loops are already scheduled: register promotion,
 /// redundancy, loop-invariant code. LLVM's vectorisers and unroller stay off: what is a vector, a
 /// pass of ours made so.
-void optimize(llvm::Module& module, llvm::TargetMachine& machine);
+/// With `quick`, register promotion only.
+void optimize(llvm::Module& module, llvm::TargetMachine& machine, bool quick = false);
 
 llvm::SmallVector<char, 0> generate(llvm::Module& module, llvm::TargetMachine& machine,
                                     llvm::CodeGenFileType kind);

@@ -5,6 +5,7 @@
 
 #include "passes/elementwise_kernel.h"
 #include "passes/expression_cost.h"
+#include "passes/footprint.h"
 #include "passes/nest.h"
 
 namespace cnnc {
@@ -105,15 +106,20 @@ class UseCounter {
 
 class Inliner {
  public:
-  explicit Inliner(const Program& program) : program_(program) {}
+  explicit Inliner(const Program& program) : program_(program) {
+    for (const Kernel& kernel : program.kernels)
+      footprints_.push_back(footprint(program, kernel.body));
+  }
 
   Program run() {
     for (std::size_t i = 0; i < program_.kernels.size();) {
       const auto producer = producer_of(program_, program_.kernels[i]);
-      if (producer && try_inline(i, *producer))
+      if (producer && try_inline(i, *producer)) {
         program_.kernels.erase(program_.kernels.begin() + static_cast<std::ptrdiff_t>(i));
-      else
+        footprints_.erase(footprints_.begin() + static_cast<std::ptrdiff_t>(i));
+      } else {
         ++i;
+      }
     }
     return std::move(program_);
   }
@@ -130,16 +136,13 @@ class Inliner {
     for (std::size_t k = 0; k < program_.kernels.size(); ++k) {
       const Kernel& kernel = program_.kernels[k];
       if (k == at) continue;
-      bool used = false, in_place = false;
-      for (const BufferAccess& access : accesses(kernel.body)) {
-        const BufferId storage = program_.storage(access.buffer);
-        if (storage == producer.buffer) {
-          if (access.write || k < at) return false;
-          used = true;
-        }
-        if (access.write && k > at && std::find(reads.begin(), reads.end(), storage) != reads.end())
-          in_place = true;
-      }
+      const Footprint& touched = footprints_[k];
+      if (touched.writes.contains(producer.buffer)) return false;
+      const bool used = touched.reads.contains(producer.buffer);
+      if (used && k < at) return false;
+      const bool in_place =
+          k > at && std::ranges::any_of(
+                        reads, [&](BufferId read) { return touched.writes.contains(read); });
       if (used) {
         if (overwritten) return false;
         if (!pays(producer, kernel, elements) || grows_too_much(producer, kernel)) return false;
@@ -158,6 +161,7 @@ class Inliner {
     for (auto& [k, body] : rewritten) {
       Kernel& kernel = program_.kernels[k];
       kernel.body = std::move(body);
+      footprints_[k] = footprint(program_, kernel.body);
       for (const std::string& layer : layers)
         if (std::find(kernel.layers.begin(), kernel.layers.end(), layer) == kernel.layers.end())
           kernel.layers.push_back(layer);
@@ -227,6 +231,7 @@ class Inliner {
   }
 
   Program program_;
+  std::vector<Footprint> footprints_;  // of the kernels
 };
 
 }  // namespace

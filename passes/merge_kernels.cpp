@@ -19,6 +19,7 @@ using RowKinds = std::map<BufferId, bool>;
 /// index is the group), and is of the kind that `rows` knows.
 bool stays_inside(const Program& program, const Block& block, const std::set<BufferId>& shared,
                   const Var& group, bool whole_group, RowKinds& rows) {
+  if (shared.empty()) return true;
   const auto samples = sample_variables(block, group);
   for (const BufferAccess& access : accesses(block)) {
     const BufferId storage = program.storage(access.buffer);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <set>
 #include <sstream>
 
 #include "ir/target.h"
@@ -127,10 +128,12 @@ TEST_P(Passes, keep_the_results_of_every_program_here) {
   for (const Section& section : read_golden(GetParam()).sections) {
     if (section.title != "input.loops") continue;
     const Program program = parse_program({section.title, section.body});
+    std::set<std::pair<Preserves, std::string>> seen;  // most passes change nothing in most programs
     for (const auto& pass : loop_passes())
       for (const char* target : {"x86-64", "x86-64-v4"}) {
         const Program result = pass.run(program, *named_target(target));
         ASSERT_THAT(verify_errors(result), ::testing::IsEmpty()) << pass.name << " for " << target;
+        if (!seen.emplace(pass.preserves, print(result)).second) continue;
         ASSERT_EQ(difference_of(program, result, pass.preserves), "")
             << pass.name << " for " << target << " gives\n"
             << print(result);

@@ -29,6 +29,7 @@ Configuration random_configuration(Choices& choices) {
   result.threads = static_cast<int>(choices.one_of(std::vector<std::int64_t>{1, 2, 3, 4, 7}));
   result.from_text = choices.chance(0.25);
   if (choices.chance(0.75)) result.smaller_caches = choices.chance(0.3) ? 16 : 1024;
+  result.quick = choices.chance(0.3);
   return result;
 }
 

@@ -74,8 +74,8 @@ std::map<std::string, Tensor> graph_inputs(const Graph& graph, const Tensors& in
   return result;
 }
 
-Executable machine_code(Program program, const Target& target) {
-  Jit jit(program, target, 1);
+Executable machine_code(Program program, const Target& target, bool quick) {
+  Jit jit(program, target, 1, {.quick = quick});
   return make_executable(std::move(program), std::move(jit), {});
 }
 

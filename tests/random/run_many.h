@@ -13,7 +13,7 @@ struct RunOptions {
   std::uint64_t networks = 100;
   std::vector<Lane> lanes{Lane::whole, Lane::real, Lane::special};  // in turn
   int jobs = 1;                                                     // processes at a time
-  int configurations = 2;                                           // of machine code, a network
+  int configurations = 1;                                           // of machine code, a network
   bool shrinks = true;                                              // failures are made small
   std::size_t failures = 5;                                         // after so many it ends
 };

@@ -185,6 +185,7 @@ class Shrinker {
       simpler(all[i].smaller_caches > 1, [](Configuration& c) { c.smaller_caches = 1; });
       simpler(all[i].threads > 1, [](Configuration& c) { c.threads = 1; });
       simpler(all[i].from_text, [](Configuration& c) { c.from_text = false; });
+      simpler(all[i].quick, [](Configuration& c) { c.quick = false; });
       simpler(all[i].target != "native", [](Configuration& c) { c.target = "native"; });
       for (std::size_t k = all[i].skip.size(); k-- > 0;)
         simpler(true, [k](Configuration& c) {

@@ -36,10 +36,10 @@ bool is_loop_pass(std::string_view name) {
 }
 
 std::string describe(const Configuration& c) {
-  return fmt::format("{} on {}, without [{}], tile [{}], caches 1/{}, {} threads{}",
+  return fmt::format("{} on {}, without [{}], tile [{}], caches 1/{}, {} threads{}{}",
                      c.mode == Mode::train ? "train" : "infer", c.target, fmt::join(c.skip, ", "),
                      fmt::join(c.tile, ","), c.smaller_caches, c.threads,
-                     c.from_text ? ", from text" : "");
+                     c.from_text ? ", from text" : "", c.quick ? ", quick" : "");
 }
 
 class Checker {
@@ -210,7 +210,7 @@ class Checker {
     }
     Program program = std::get<Program>(run_passes(graph, passes, target));
     const Tensors inputs = numbers(program);
-    Executable executable = machine_code(std::move(program), target);
+    Executable executable = machine_code(std::move(program), target, true);
     ++statistics_.compiled;
     ThreadPool pool(configuration.threads);
     const Tensors results = called_rows(called(executable, inputs, names, trial_.count, pool),
@@ -307,11 +307,12 @@ class Checker {
     const auto exact = exact_.find(configuration.mode);
     if (exact != exact_.end()) compare_exact("exact" + how, exact->second, expected);
     if (configuration.from_text) program = parse_program({"program", print(program)});
-    Executable executable = machine_code(std::move(program), target);
+    Executable executable = machine_code(std::move(program), target, configuration.quick);
     ++statistics_.compiled;
     ++statistics_.configurations[fmt::format("target {}", configuration.target)];
     ++statistics_.configurations[fmt::format("threads {}", configuration.threads)];
     if (configuration.from_text) ++statistics_.configurations["from text"];
+    if (configuration.quick) ++statistics_.configurations["quick"];
     if (!configuration.tile.empty()) ++statistics_.configurations["tile"];
     if (configuration.smaller_caches > 1) ++statistics_.configurations["smaller caches"];
     for (const auto& pass : configuration.skip) ++statistics_.configurations["without " + pass];

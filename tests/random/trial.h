@@ -19,6 +19,7 @@ struct Configuration {
   std::vector<std::int64_t> tile = {};  // Target::tile
   int threads = 1;
   bool from_text = false;  // the last program is printed and read again before it is compiled
+  bool quick = false;      // EmitOptions::quick
   int smaller_caches = 1;  // than the target's, so many times: for small networks to fill them
 };
 

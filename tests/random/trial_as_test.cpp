@@ -25,9 +25,9 @@ std::string test_of(const Trial& trial, const std::string& failure) {
   for (const Configuration& c : trial.configurations)
     configurations += fmt::format(
         "\n          {{.mode = Mode::{}, .target = \"{}\", .skip = {{{}}}, .tile = {{{}}}, "
-        ".threads = {}, .from_text = {}, .smaller_caches = {}}},",
+        ".threads = {}, .from_text = {}, .quick = {}, .smaller_caches = {}}},",
         c.mode == Mode::train ? "train" : "infer", c.target, quoted(c.skip),
-        fmt::join(c.tile, ", "), c.threads, c.from_text, c.smaller_caches);
+        fmt::join(c.tile, ", "), c.threads, c.from_text, c.quick, c.smaller_caches);
   return fmt::format(
       "// {}\nTEST(random_network, seed_{}) {{\n  const Trial trial{{\n      .text = R\"({})\",\n"
       "      .lane = Lane::{},\n      .real = ScalarType::{},\n      .count = {},\n"
