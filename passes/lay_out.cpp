@@ -8,7 +8,7 @@
 //                             for x in 0 .. 16 { padded[0,y,c,1,x] = ... } } }    (x*2 + 1)
 //   for y, x { for co in 0 .. 3 { ... padded[0, y*2 + ky, ci, kx % 2, x + kx/2] ... } }
 // Before that, sums of few terms read images themselves where no padding is in reach
-// (bypass_padding.h).
+// (bypass_padding.h); after it, rows become whole vectors (widen_rows.h).
 #include "passes/lay_out.h"
 
 #include <algorithm>
@@ -23,6 +23,7 @@
 #include "passes/integer_range.h"
 #include "passes/nest.h"
 #include "passes/reduction_nest.h"
+#include "passes/widen_rows.h"
 
 namespace cnnc {
 
@@ -227,32 +228,13 @@ class Layouter {
     return cycles;
   }
 
-  /// Rows of whole vectors, so that loads do not lie across cache lines, unless that puts rows into
-  /// the same few places of a cache.
   Dims dims_of(const Layout& layout) const {
     Dims dims = program_.buffer(layout.buffer).type.dims;
     const std::int64_t extent = dims[layout.dim];
     dims.erase(dims.begin() + static_cast<std::ptrdiff_t>(layout.dim));
     if (layout.step > 1) dims.push_back(layout.step);
     dims.push_back((extent + layout.step - 1) / layout.step);
-    const TensorType& type = program_.buffer(layout.buffer).type;
-    Dims whole = dims;
-    const std::int64_t lanes = target_.lanes(type.scalar);
-    whole.back() = (whole.back() + lanes - 1) / lanes * lanes;
-    if (rows_share_places({type.scalar, whole})) return dims;
-    dims = whole;
     return dims;
-  }
-
-  /// Whether elements a step apart along some dimension lie multiples of half a page apart.
-  static bool rows_share_places(const TensorType& type) {
-    constexpr std::int64_t kHalfPage = 2048;
-    auto bytes = static_cast<std::int64_t>(size_of(type.scalar));
-    for (std::size_t d = type.dims.size(); d-- > 1;) {
-      bytes *= type.dims[d];
-      if (bytes % kHalfPage == 0 && type.dims[d - 1] > 1) return true;
-    }
-    return false;
   }
 
   /// `block` with the indices of the layout; nothing where an index may not be taken apart.
@@ -349,7 +331,7 @@ class Layouter {
 }  // namespace
 
 Program lay_out(const Program& program, const Target& target) {
-  return Layouter(bypass_padding(program, target), target).run();
+  return widen_rows(Layouter(bypass_padding(program, target), target).run(), target);
 }
 
 }  // namespace cnnc

@@ -1,0 +1,79 @@
+// widen_rows:
+//   padded : f32[1,30,30,1]
+//   for y, x in 0 .. 28 { sum += padded[0, y + ky, x + kx, 0] * w[ky, kx] }
+//     ->
+//   padded : f32[1,30,32,1]
+// for vectors of 8 or 16 elements: where a row begins, a vector may begin.
+#include "passes/widen_rows.h"
+
+#include <set>
+
+#include "passes/choose_tiling.h"
+#include "passes/nest.h"
+#include "passes/reduction_nest.h"
+
+namespace cnnc {
+
+namespace {
+
+/// The last dimension with more than one element.
+std::size_t row_dimension(const Dims& dims) {
+  std::size_t last = dims.size() - 1;
+  while (last > 0 && dims[last] == 1) --last;
+  return last;
+}
+
+/// Whether elements a step apart along some dimension lie multiples of half a page apart.
+bool rows_share_places(const TensorType& type) {
+  constexpr std::int64_t kHalfPage = 2048;
+  auto bytes = static_cast<std::int64_t>(size_of(type.scalar));
+  for (std::size_t d = type.dims.size(); d-- > 1;) {
+    bytes *= type.dims[d];
+    if (bytes % kHalfPage == 0 && type.dims[d - 1] > 1) return true;
+  }
+  return false;
+}
+
+/// Adds the buffers along whose rows the vectors of sums slide.
+void find_rows(const Program& program, const Block& block, const Target& target,
+               std::set<BufferId>& found) {
+  for (const Stmt& stmt : block) {
+    const auto* loop = stmt.as<For>();
+    if (!loop) continue;
+    const auto nest = reduction_nest(program, stmt);
+    if (!nest) {
+      find_rows(program, loop->body, target, found);
+      continue;
+    }
+    const Tiling tiling = choose_tiling(program, *nest, target);
+    if (tiling.vector < 0) continue;
+    const Var& lane = nest->axes[static_cast<std::size_t>(tiling.vector)].var;
+    for (const BufferAccess& access : accesses({stmt})) {
+      const Dims& dims = program.buffer(access.buffer).type.dims;
+      if (access.write || dims.size() < 2) continue;
+      const Expr& along = access.index[row_dimension(dims)];
+      if (stride_in(along, lane) == 1 && !same(along, Expr(lane))) found.insert(access.buffer);
+    }
+  }
+}
+
+}  // namespace
+
+Program widen_rows(const Program& program, const Target& target) {
+  std::set<BufferId> found;
+  for (const Kernel& kernel : program.kernels) find_rows(program, kernel.body, target, found);
+  Program result = program;
+  for (const BufferId id : found) {
+    const Buffer& buffer = program.buffer(id);
+    const bool own = buffer.memory == Memory::arena || buffer.memory == Memory::thread;
+    if (!own || buffer.view_of || has_views(program, id)) continue;
+    TensorType type = buffer.type;
+    std::int64_t& row = type.dims[row_dimension(type.dims)];
+    const std::int64_t lanes = target.lanes(type.scalar);
+    row = (row + lanes - 1) / lanes * lanes;
+    if (!rows_share_places(type)) result.buffers[static_cast<std::size_t>(id)].type = type;
+  }
+  return result;
+}
+
+}  // namespace cnnc
