@@ -150,6 +150,7 @@ Expr equal(Expr a, Expr b);
 using Substitution = std::unordered_map<Var, Expr>;
 /// `expr` with variables replaced, rebuilt through the builders (so constants fold).
 Expr substitute(const Expr& expr, const Substitution& substitution);
+std::vector<Expr> substitute(std::vector<Expr> exprs, const Substitution& substitution);
 /// `expr` rebuilt bottom-up: `rewrite` sees each node after its children and returns a replacement
 /// or an empty Expr.
 Expr transform(const Expr& expr, const std::function<Expr(const Expr&)>& rewrite);

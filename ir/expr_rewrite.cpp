@@ -158,6 +158,11 @@ Expr substitute(const Expr& expr, const Substitution& substitution) {
   return map_operands(expr, [&](const Expr& x) { return substitute(x, substitution); });
 }
 
+std::vector<Expr> substitute(std::vector<Expr> exprs, const Substitution& substitution) {
+  for (Expr& expr : exprs) expr = substitute(expr, substitution);
+  return exprs;
+}
+
 Expr transform(const Expr& expr, const std::function<Expr(const Expr&)>& rewrite) {
   auto rebuilt = map_operands(expr, [&](const Expr& x) { return transform(x, rewrite); });
   auto replacement = rewrite(rebuilt);

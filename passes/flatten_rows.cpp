@@ -6,7 +6,9 @@
 #include "passes/flatten_rows.h"
 
 #include <algorithm>
+#include <ranges>
 #include <span>
+#include <utility>
 
 #include "passes/nest.h"
 
@@ -28,10 +30,12 @@ class Flattener {
     const Expr value = transform(store.value, [&](const Expr& e) -> Expr {
       const auto* l = e.as<Load>();
       if (!l || !varies(l->index)) return {};
-      return load(view(l->buffer), e.type(), flat(l->index));
+      const auto [rows, index] = flat(l->buffer, l->index);
+      return load(rows, e.type(), index);
     });
     Block body;
-    body.push_back({Store{view(store.buffer), flat(store.index), value}});
+    const auto [rows, index] = flat(store.buffer, store.index);
+    body.push_back({Store{rows, index, value}});
     const std::vector<For> loops{{flat_,
                                   columns_.begin * channel_count_,
                                   columns_.end * channel_count_,
@@ -48,16 +52,25 @@ class Flattener {
     return std::ranges::any_of(index, [&](const Expr& e) { return varies(e); });
   }
 
+  /// Without dimensions of one element at the end.
+  std::size_t rank_of(BufferId id, const std::vector<Expr>& index) const {
+    const Dims& dims = program_.buffer(id).type.dims;
+    std::size_t rank = dims.size();
+    while (rank > 0 && dims[rank - 1] == 1 && index[rank - 1].constant() == 0) --rank;
+    return rank;
+  }
+
   /// [..., columns + something, channels], of a buffer with these channels and no more.
   bool goes_along_rows(BufferId id, const std::vector<Expr>& index) const {
     const Buffer& buffer = program_.buffer(id);
-    const std::size_t rank = index.size();
+    const std::size_t rank = rank_of(id, index);
     return rank >= 2 && buffer.memory != Memory::reg && buffer.memory != Memory::stack &&
-           buffer.type.dims.back() == channel_count_ &&
+           buffer.type.dims[rank - 1] == channel_count_ &&
            same(index[rank - 1], Expr(channels_.var)) &&
            stride_in(index[rank - 2], columns_.var) == 1 &&
            !depends_on(index[rank - 2], channels_.var) &&
-           !varies(std::vector(index.begin(), index.end() - 2));
+           std::ranges::none_of(index | std::views::take(rank - 2),
+                                [&](const Expr& e) { return varies(e); });
   }
 
   /// Whether columns and channels occur in the indices of such loads alone.
@@ -72,25 +85,12 @@ class Flattener {
     return good && !varies(rest);
   }
 
-  std::vector<Expr> flat(const std::vector<Expr>& index) const {
-    std::vector<Expr> result(index.begin(), index.end() - 1);
-    result.back() = substitute(result.back(), {{columns_.var, 0}}) * channel_count_ + Expr(flat_);
-    return result;
-  }
-
-  /// `id` with its last two dimensions as one.
-  BufferId view(BufferId id) {
-    Buffer rows = program_.buffer(id);
-    rows.type.dims.pop_back();
-    rows.type.dims.back() *= channel_count_;
-    rows.view_of = program_.storage(id);
-    for (BufferId known = 0; known < static_cast<BufferId>(program_.buffers.size()); ++known) {
-      const Buffer& other = program_.buffer(known);
-      if (other.view_of == rows.view_of && other.type == rows.type) return known;
-    }
-    rows.name = unused_name(program_, program_.buffer(*rows.view_of).name + ".rows");
-    program_.buffers.push_back(rows);
-    return static_cast<BufferId>(program_.buffers.size()) - 1;
+  /// The view in which a row is one dimension, and the index there.
+  std::pair<BufferId, std::vector<Expr>> flat(BufferId id, std::vector<Expr> index) {
+    const std::size_t rank = rank_of(id, index);
+    index.resize(rank - 1);
+    index.back() = substitute(index.back(), {{columns_.var, 0}}) * channel_count_ + Expr(flat_);
+    return {flat_view(program_, id, rank - 2), index};
   }
 
   Program& program_;

@@ -11,6 +11,7 @@
 #include <set>
 
 #include "passes/integer_range.h"
+#include "passes/interleave_stores.h"
 #include "passes/nest.h"
 
 namespace cnnc {
@@ -59,8 +60,10 @@ class RowMerger {
         if (program_.storage(access.buffer) == program_.storage(before.buffer) &&
             written.contains(program_.storage(access.buffer)))
           shared.insert(program_.storage(access.buffer));
-    const bool large = std::ranges::any_of(shared, [&](BufferId id) { return exceeds_cache(id); });
-    return large && keeps_little(*first, one) && keeps_little(*second, other) &&
+    const bool pays = std::ranges::any_of(shared, [&](BufferId id) {
+      return exceeds_cache(id) || stores_apart(program_, {a, b}, id, target_);
+    });
+    return pays && keeps_little(*first, one) && keeps_little(*second, other) &&
            std::ranges::all_of(
                shared, [&](BufferId id) { return goes_by_bands(id, *first, one, *second, other); });
   }

@@ -218,6 +218,20 @@ std::string unused_name(const Program& program, const std::string& name) {
   return result;
 }
 
+BufferId flat_view(Program& program, BufferId buffer, std::size_t from) {
+  Buffer view = program.buffer(buffer);
+  Dims& dims = view.type.dims;
+  for (; dims.size() > from + 1; dims.pop_back()) dims[dims.size() - 2] *= dims.back();
+  view.view_of = program.storage(buffer);
+  for (BufferId known = 0; known < static_cast<BufferId>(program.buffers.size()); ++known) {
+    const Buffer& other = program.buffer(known);
+    if (other.view_of == view.view_of && other.type == view.type) return known;
+  }
+  view.name = unused_name(program, program.buffer(*view.view_of).name + ".rows");
+  program.buffers.push_back(view);
+  return static_cast<BufferId>(program.buffers.size()) - 1;
+}
+
 bool has_views(const Program& program, BufferId buffer) {
   return std::ranges::any_of(program.buffers,
                              [&](const Buffer& other) { return other.view_of == buffer; });

@@ -1,0 +1,21 @@
+// Results that lie side by side in memory and in several registers, stored in whole vectors.
+#pragma once
+
+#include "ir/loop.h"
+#include "ir/target.h"
+
+namespace cnnc {
+
+/// Whether `block` stores rows of registers some elements apart in `buffer` (a storage), so that
+/// interleave_stores could put others between them.
+bool stores_apart(const Program& program, const Block& block, BufferId buffer,
+                  const Target& target);
+
+/// Nests that store rows of registers, or constants, some elements apart, which together fill rows of
+/// a buffer without gaps, store them together: each vector takes its lanes from the rows that have
+/// them. The rows are the results of channels (fewer than a vector has lanes, so that columns are
+/// the lanes), the phases of a strided convolution's input gradient, or both. A step of
+/// `vectorize`. Preserves bits.
+Program interleave_stores(const Program& program, const Target& target);
+
+}  // namespace cnnc

@@ -1,0 +1,15 @@
+// Rows that are taken apart, loaded once.
+#pragma once
+
+#include "ir/loop.h"
+#include "ir/target.h"
+
+namespace cnnc {
+
+/// Nests one after the other that copy elements some elements apart from the same rows of a buffer
+/// (the phases of a strided convolution's image, its channels, or both), each to neighbours, load
+/// those rows once, as whole vectors into registers, and take their lanes from there. A step of
+/// `vectorize`. Preserves bits.
+Program share_rows(const Program& program, const Target& target);
+
+}  // namespace cnnc
