@@ -2,15 +2,17 @@
 //   for x in 0 .. 14 { image[y, x, 0] = even[x] }
 //   for x in 0 .. 14 { image[y, x, 1] = max(odd[x], 0) }
 //     ->
-//   for x in 0 .. 14 { odd[x] = max(odd[x], 0) }
-//   vector i in 0 .. 16 { image.rows[y, i]      = select(i % 2 == 0, even[i / 2], odd[i / 2]) }
-//   vector i in 0 .. 12 { image.rows[y, 16 + i] = select((16 + i) % 2 == 0, even[(16 + i) / 2], ... }
+//   alloc row : f32[14] register
+//   for x in 0 .. 14 { row[x] = max(odd[x], 0) }
+//   vector i in 0 .. 16 { image.rows[y, i]      = select(i % 2 == 0, even[i / 2], row[i / 2]) }
+//   vector i in 0 .. 12 { image.rows[y, 16 + i] = select((16 + i) % 2 == 0, ...) }
 // where even and odd are registers. Which lanes come from where is known when code is generated.
 #include "passes/interleave_stores.h"
 
 #include <algorithm>
 #include <map>
-#include <utility>
+#include <optional>
+#include <set>
 
 #include "passes/footprint.h"
 #include "passes/strided_nest.h"
@@ -19,16 +21,15 @@ namespace cnnc {
 
 namespace {
 
-/// A nest that stores rows of registers, or a constant.
+/// A nest that stores what it makes of rows of registers, or a constant.
 struct RowNest : StridedNest {
-  std::size_t at = 0;       // in its block
-  std::optional<Load> row;  // along `lane`; nothing: the value is a constant
+  std::size_t at = 0;  // in its block
 };
 
-/// The value's load of a register row, with the loop along it; nothing where there is none, or
-/// where the value depends on other registers, or on what is stored.
-std::optional<std::pair<Load, std::size_t>> row_of(const Program& program, const Nest& nest,
-                                                   const Store& store) {
+/// The loop along the register row that the value is made of; nothing where there is none, or where
+/// the value depends on other registers, or on what is stored.
+std::optional<std::size_t> loop_along_row(const Program& program, const Nest& nest,
+                                          const Store& store) {
   std::optional<Load> row;
   bool good = true;
   walk(store.value, [&](const Expr& e) {
@@ -43,7 +44,12 @@ std::optional<std::pair<Load, std::size_t>> row_of(const Program& program, const
       program.buffer(row->buffer).type.scalar != store.value.type())
     return std::nullopt;
   for (std::size_t i = 0; i < nest.loops.size(); ++i)
-    if (same(row->index.back(), Expr(nest.loops[i].var))) return std::pair{*row, i};
+    if (same(row->index.back(), Expr(nest.loops[i].var))) {
+      const std::int64_t width = program.buffer(row->buffer).type.dims.back();
+      const bool inside = is_plain(nest.loops[i]) && 0 <= *nest.loops[i].begin.constant() &&
+                          *nest.loops[i].end.constant() <= width;
+      return inside ? std::optional(i) : std::nullopt;
+    }
   return std::nullopt;
 }
 
@@ -52,16 +58,15 @@ std::optional<std::pair<Load, std::size_t>> row_of(const Program& program, const
 std::optional<RowNest> row_nest(const Program& program, const Stmt& stmt, const Target& target) {
   const Nest nest = nest_of(stmt);
   const Store* store = only_store(nest);
-  if (!store || program.buffer(store->buffer).memory == Memory::reg) return std::nullopt;
-  const auto row = row_of(program, nest, *store);
-  if (!row) return std::nullopt;
-  const auto found = by_stride(program, nest, *store, store->buffer, store->index, row->second);
+  const auto lane = store ? loop_along_row(program, nest, *store) : std::nullopt;
+  if (!lane) return std::nullopt;
+  const auto found = by_stride(program, nest, *store, store->buffer, store->index, *lane);
   const ScalarType type = store->value.type();
   if (!found || found->stride < 2 ||
       found->stride > std::min(longest_stride(type), target.lanes(type)) ||
       *extent(found->lane) > target.lanes(type))
     return std::nullopt;
-  return RowNest{*found, 0, row->first};
+  return RowNest{*found, 0};
 }
 
 /// A nest that stores a constant at that stride.
@@ -72,7 +77,7 @@ std::optional<RowNest> constant_nest(const Program& program, const Stmt& stmt,
   if (!store || !store->value.as<Const>()) return std::nullopt;
   for (std::size_t i = 0; i < nest.loops.size(); ++i) {
     const auto found = by_stride(program, nest, *store, store->buffer, store->index, i);
-    if (found && found->stride == stride) return RowNest{*found, 0, {}};
+    if (found && found->stride == stride) return RowNest{*found, 0};
   }
   return std::nullopt;
 }
@@ -87,7 +92,8 @@ class Interleaver {
     distribute_constants(block);
     for (std::size_t i = 0; i < block.size(); ++i) {
       const auto first = row_nest(program_, block[i], target_);
-      if (first) i = interleaved(block, *first, i);
+      const auto group = first ? group_of(block, *first, i) : std::nullopt;
+      if (group) i = put_together(block, *group);
     }
   }
 
@@ -106,88 +112,62 @@ class Interleaver {
     }
   };
 
-  /// for y { a constant nest; another one } as two nests, which can be stored with others.
-  static void distribute_constants(Block& block) {
+  /// Nests of constants under a common loop become nests of their own, which can be stored with
+  /// others, or row by row (flatten_rows.h).
+  void distribute_constants(Block& block) const {
     Block result;
-    for (Stmt& stmt : block) {
-      const Nest nest = nest_of(stmt);
-      const bool constants =
-          nest.body.size() > 1 && std::ranges::all_of(nest.loops, is_plain) &&
-          std::ranges::all_of(nest.body, [](const Stmt& part) {
-            const Nest each = nest_of(part);
-            const Store* store = only_store(each);
-            return store && store->value.as<Const>() && std::ranges::all_of(each.loops, is_plain);
-          });
-      if (!constants) {
-        result.push_back(std::move(stmt));
-        continue;
-      }
-      for (const Stmt& part : nest.body) {
-        const Block alone = wrap_in_fresh(nest.loops, {part});
-        result.insert(result.end(), alone.begin(), alone.end());
-      }
+    for (const Stmt& stmt : block) {
+      Block parts = distributed(program_, stmt);
+      const bool constants = std::ranges::all_of(parts, [](const Stmt& part) {
+        const Nest nest = nest_of(part);
+        return only_store(nest) && only_store(nest)->value.as<Const>();
+      });
+      if (!constants) parts = {stmt};
+      result.insert(result.end(), parts.begin(), parts.end());
     }
     block = std::move(result);
   }
 
-  /// Puts the stores of the group that begins with `first`, statement `at`, in the place of its
-  /// last nest. Returns where that is now; `at` where there is no such group.
-  std::size_t interleaved(Block& block, RowNest first, std::size_t at) {
+  /// The group that begins with `first`, statement `at`.
+  std::optional<Group> group_of(const Block& block, RowNest first, std::size_t at) const {
     first.at = at;
-    const auto group = group_of(block, first);
-    if (!group) return at;
-    Block stores;
-    for (const RowNest& nest : group->nests)
-      if (nest.row && !nest.store.value.as<Load>()) {
-        std::vector<For> loops = nest.around;
-        loops.insert(loops.end(), nest.between.begin(), nest.between.end());
-        loops.push_back(nest.lane);
-        const Block in_place =
-            wrap(loops, {Stmt{Store{nest.row->buffer, nest.row->index, nest.store.value}}});
-        stores.insert(stores.end(), in_place.begin(), in_place.end());
-      }
-    const Block rows = stores_of(*group);
-    stores.insert(stores.end(), rows.begin(), rows.end());
-    std::vector<std::size_t> places;
-    for (const RowNest& nest : group->nests) places.push_back(nest.at);
-    std::ranges::sort(places);
-    const std::size_t last = places.back() - (places.size() - 1);
-    for (std::size_t i = places.size(); i-- > 0;)
-      block.erase(block.begin() + static_cast<std::ptrdiff_t>(places[i]));
-    block.insert(block.begin() + static_cast<std::ptrdiff_t>(last), stores.begin(), stores.end());
-    return last + stores.size() - 1;
-  }
-
-  std::optional<Group> group_of(const Block& block, const RowNest& first) const {
     Group group{{first}, {}};
     if (!add(first, group)) return std::nullopt;
-    // What stands between a nest and where the group is stored must not touch what it stores.
+    // Adds statement `i`, or says whether the first nest's stores may pass it.
     const auto look_at = [&](std::size_t i) {
       auto other = constant_nest(program_, block[i], first.stride);
-      if (!other && i > first.at) other = row_nest(program_, block[i], target_);
-      if (!other || !add(*other, group)) return !in_the_way(block[i], group);
+      if (!other && i > at) other = row_nest(program_, block[i], target_);
+      if (!other || !add(*other, group)) return !in_the_way(block[i], first.store);
       other->at = i;
       group.nests.push_back(std::move(*other));
       return true;
     };
-    for (std::size_t i = first.at + 1; i < block.size() && !group.complete() && look_at(i); ++i)
-      continue;
-    for (std::size_t i = first.at; i-- > 0 && !group.complete() && look_at(i);) continue;
-    return group.complete() ? std::optional(group) : std::nullopt;
+    for (std::size_t i = at + 1; i < block.size() && !group.complete() && look_at(i); ++i) continue;
+    for (std::size_t i = at; i-- > 0 && !group.complete() && look_at(i);) continue;
+    return group.complete() && may_move(block, group) ? std::optional(group) : std::nullopt;
   }
 
-  /// Whether `stmt` accesses what the group stores, or writes what its values are made of.
-  bool in_the_way(const Stmt& stmt, const Group& group) const {
-    const BufferId stored = group.first().store.buffer;
-    for (const BufferAccess& access : accesses({stmt}))
-      for (const RowNest& nest : group.nests) {
-        const bool meets = program_.storage(access.buffer) == program_.storage(stored) &&
-                           !(access.buffer == stored && are_apart(access.index, nest.store.index));
-        const Footprint own = footprint(program_, {Stmt{nest.store}});
-        if (meets || (access.write && own.reads.contains(program_.storage(access.buffer))))
-          return true;
-      }
-    return false;
+  /// Whether all nests may move to the place of the last one.
+  bool may_move(const Block& block, const Group& group) const {
+    const std::size_t last = std::ranges::max(group.nests, {}, &RowNest::at).at;
+    return std::ranges::all_of(group.nests, [&](const RowNest& nest) {
+      for (std::size_t i = nest.at + 1; i < last; ++i)
+        if (std::ranges::find(group.nests, i, &RowNest::at) == group.nests.end() &&
+            in_the_way(block[i], nest.store))
+          return false;
+      return true;
+    });
+  }
+
+  /// Whether `stmt` accesses what `store` writes, or writes what it reads.
+  bool in_the_way(const Stmt& stmt, const Store& store) const {
+    const std::set<BufferId> reads = footprint(program_, {Stmt{store}}).reads;
+    if (const auto* alloc = stmt.as<Alloc>()) return reads.contains(alloc->buffer);
+    return std::ranges::any_of(accesses({stmt}), [&](const BufferAccess& access) {
+      const bool apart = program_.storage(access.buffer) != program_.storage(store.buffer) ||
+                         (access.buffer == store.buffer && are_apart(access.index, store.index));
+      return !apart || (access.write && reads.contains(program_.storage(access.buffer)));
+    });
   }
 
   /// Adds the values of `nest` to the group's; false where they do not fit.
@@ -196,6 +176,7 @@ class Interleaver {
     const auto names = same_loops(nest, first);
     if (!names || nest.store.buffer != first.store.buffer) return false;
     const std::vector<Expr> base = at_begin(first, first.store.index);
+    const std::size_t row = row_dimension(first.store.index, first.lane.var);
     auto values = group.values;
     bool good = true;
     for_each_point(nest.between, [&](Substitution here) {
@@ -203,49 +184,78 @@ class Interleaver {
       Substitution begin = here, counted = here;
       begin[nest.lane.var] = nest.lane.begin;
       counted[nest.lane.var] = nest.lane.begin + Expr(lane_);
-      const auto place = elements_between(program_, first.store.buffer, base,
+      const auto place = elements_between(program_, first.store.buffer, row, base,
                                           substitute(nest.store.index, begin));
-      const Expr value = nest.row ? load(nest.row->buffer, nest.store.value.type(),
-                                         substitute(nest.row->index, counted))
-                                  : nest.store.value;
-      good &= place && values.emplace(*place, value).second;
+      good &= place && values.emplace(*place, substitute(nest.store.value, counted)).second;
     });
     if (!good || values.rbegin()->first - values.begin()->first >= first.stride) return false;
     group.values = std::move(values);
     return true;
   }
 
+  /// Puts what stores the group's rows in the place of its last nest; returns where that is then.
+  std::size_t put_together(Block& block, const Group& group) {
+    std::vector<std::size_t> places;
+    for (const RowNest& nest : group.nests) places.push_back(nest.at);
+    std::ranges::sort(places);
+    for (std::size_t i = places.size(); i-- > 0;)
+      block.erase(block.begin() + static_cast<std::ptrdiff_t>(places[i]));
+    const std::size_t last = places.back() - (places.size() - 1);
+    const Block stores = stores_of(group);
+    block.insert(block.begin() + static_cast<std::ptrdiff_t>(last), stores.begin(), stores.end());
+    return last + stores.size() - 1;
+  }
+
   Block stores_of(const Group& group) {
     const RowNest& first = group.first();
-    const FlatRow row = flat_row(program_, first.store.buffer, first.store.index,
-                                 at_begin(first, first.store.index), first.lane.var);
-    const std::int64_t length = *extent(first.lane) * first.stride,
+    const std::int64_t length = *extent(first.lane) * first.stride, begin = group.values.begin()->first,
                        width = target_.lanes(first.store.value.type());
     Block result;
+    std::vector<Expr> values;
+    for (const auto& [place, value] : group.values) values.push_back(in_registers(value, first, result));
+    const FlatRow row =
+        flat_row(program_, first.store.buffer, row_dimension(first.store.index, first.lane.var),
+                 at_begin(first, first.store.index));
     for (std::int64_t done = 0; done < length; done += width) {
       const Var lane = make_var("lane");
       const Expr element = done + Expr(lane);
       std::vector<Expr> index = row.index;
-      index.back() = index.back() + group.values.begin()->first + element;
+      index.back() = index.back() + begin + element;
       result.push_back({For{lane,
                             0,
                             std::min(width, length - done),
                             LoopKind::vector,
-                            {Stmt{Store{row.view, index, value_at(group, element)}}}}});
+                            {Stmt{Store{row.view, index, value_at(values, element)}}}}});
     }
     return wrap_in_fresh(first.around, result);
   }
 
+  /// `value` where it is a row of registers or a constant; otherwise the row of its own in which
+  /// `block` puts it first.
+  Expr in_registers(const Expr& value, const RowNest& first, Block& block) {
+    if (value.as<Load>() || value.as<Const>()) return value;
+    const auto row = static_cast<BufferId>(program_.buffers.size());
+    program_.buffers.push_back({fmt::format("row.{}", row),
+                                {value.type(), {*extent(first.lane)}},
+                                Memory::reg,
+                                {},
+                                -1,
+                                {}});
+    block.push_back({Alloc{row}});
+    const Var lane = make_var("lane");
+    const Block store{Stmt{Store{row, {Expr(lane)}, substitute(value, {{lane_, Expr(lane)}})}}};
+    block.push_back({For{lane, 0, *extent(first.lane), LoopKind::serial, store}});
+    return load(row, value.type(), {Expr(lane_)});
+  }
+
   /// Of that element of the row.
-  Expr value_at(const Group& group, const Expr& element) const {
-    const std::int64_t stride = group.first().stride;
+  Expr value_at(const std::vector<Expr>& values, const Expr& element) const {
+    const auto stride = std::ssize(values);
     const Substitution place{{lane_, element / stride}};
-    const Expr last = substitute(group.values.rbegin()->second, place);
+    const Expr last = substitute(values.back(), place);
     Expr result = last;
-    std::int64_t phase = stride;
-    for (auto at = group.values.rbegin(); at != group.values.rend(); ++at) {
-      --phase;
-      const Expr value = substitute(at->second, place);
+    for (std::int64_t phase = stride; phase-- > 0;) {
+      const Expr value = substitute(values[static_cast<std::size_t>(phase)], place);
       if (!same(value, last)) result = select(equal(element % stride, phase), value, result);
     }
     return result;

@@ -105,7 +105,8 @@ std::int64_t longest_stride(ScalarType type) { return size_of(type) >= 4 ? 8 : 1
 std::optional<std::int64_t> extent(const For& loop) { return constant_extent(loop); }
 
 bool is_plain(const For& loop) {
-  return loop.kind == LoopKind::serial && loop.begin.constant() && loop.end.constant();
+  return loop.kind == LoopKind::serial && loop.begin.constant() && loop.end.constant() &&
+         extent(loop);
 }
 
 bool are_apart(const std::vector<Expr>& a, const std::vector<Expr>& b) {
@@ -219,13 +220,15 @@ std::string unused_name(const Program& program, const std::string& name) {
 }
 
 BufferId flat_view(Program& program, BufferId buffer, std::size_t from) {
+  if (from + 1 == program.buffer(buffer).type.dims.size()) return buffer;
   Buffer view = program.buffer(buffer);
   Dims& dims = view.type.dims;
   for (; dims.size() > from + 1; dims.pop_back()) dims[dims.size() - 2] *= dims.back();
   view.view_of = program.storage(buffer);
   for (BufferId known = 0; known < static_cast<BufferId>(program.buffers.size()); ++known) {
     const Buffer& other = program.buffer(known);
-    if (other.view_of == view.view_of && other.type == view.type) return known;
+    if (other.view_of == view.view_of && other.type == view.type && other.memory == view.memory)
+      return known;
   }
   view.name = unused_name(program, program.buffer(*view.view_of).name + ".rows");
   program.buffers.push_back(view);

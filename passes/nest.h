@@ -99,8 +99,8 @@ Block map_indices(
 /// on.
 std::string unused_name(const Program& program, const std::string& name);
 
-/// `buffer` with its dimensions from `from` on as one: a view of the program, a new one where it has
-/// none.
+/// `buffer` with its dimensions from `from` on as one: itself, or a view of the program, a new one
+/// where it has none.
 BufferId flat_view(Program& program, BufferId buffer, std::size_t from);
 
 /// Whether another buffer is a view of `buffer`.

@@ -13,6 +13,8 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <functional>
+#include <optional>
 
 #include "passes/strided_nest.h"
 
@@ -30,7 +32,6 @@ std::optional<CopyNest> copy_nest(const Program& program, const Stmt& stmt, cons
   const Store* store = only_store(nest);
   const Load* from = store ? store->value.as<Load>() : nullptr;
   if (!from || program.buffer(store->buffer).memory == Memory::reg ||
-      program.buffer(from->buffer).memory == Memory::reg ||
       program.storage(store->buffer) == program.storage(from->buffer))
     return std::nullopt;
   const ScalarType type = store->value.type();
@@ -54,7 +55,7 @@ class Sharer {
       std::vector<Copied> group = group_at(block, i);
       std::size_t next = group.empty() ? i + 1 : group.back().at + 1;
       if (group.size() < 2) {
-        const Block parts = distributed(block[i]);
+        const Block parts = distributed(program_, block[i]);
         group = group_at(parts, 0);
         if (!group.empty() && group.back().at + 1 < parts.size()) group.clear();
         next = i + 1;
@@ -82,41 +83,27 @@ class Sharer {
     std::int64_t begin = 0;  // elements behind where the first one begins
   };
 
-  /// for c { one copy; another one } as two nests, which can share what they read.
-  Block distributed(const Stmt& stmt) const {
-    const Nest nest = nest_of(stmt);
-    if (nest.loops.empty() || nest.body.size() < 2) return {stmt};
-    Block result;
-    std::vector<CopyNest> copies;
-    for (const Stmt& part : nest.body) {
-      const Block alone = wrap_in_fresh(nest.loops, {part});
-      const auto copy = copy_nest(program_, alone.front(), target_);
-      if (!copy) return {stmt};
-      const bool apart = std::ranges::all_of(copies, [&](const CopyNest& other) {
-        return program_.storage(other.store.buffer) != program_.storage(copy->from.buffer) &&
-               other.store.buffer == copy->store.buffer &&
-               program_.storage(copy->store.buffer) != program_.storage(other.from.buffer) &&
-               are_apart(other.store.index, copy->store.index);
-      });
-      if (!apart) return {stmt};
-      copies.push_back(*copy);
-      result.push_back(alone.front());
-    }
-    return result;
-  }
-
   /// What nests from statement `first` on read of the same rows.
   std::vector<Copied> group_at(const Block& block, std::size_t first) const {
     std::vector<Copied> group;
     const auto begin = copy_nest(program_, block[first], target_);
     if (!begin) return group;
     const std::vector<Expr> base = at_begin(*begin, begin->from.index);
+    const std::size_t row = row_dimension(begin->from.index, begin->lane.var);
+    std::vector<Store> stores;
     for (std::size_t i = first; i < block.size(); ++i) {
       const auto nest = copy_nest(program_, block[i], target_);
       const auto names = nest ? same_loops(*nest, *begin) : std::nullopt;
-      if (!names || nest->from.buffer != begin->from.buffer ||
-          program_.storage(nest->store.buffer) != program_.storage(begin->store.buffer))
-        break;
+      if (!names || nest->from.buffer != begin->from.buffer) break;
+      // Around all of them goes one loop: what was stored later may then come before.
+      const bool in_order = nest->around.empty() || std::ranges::all_of(stores, [&](const Store& s) {
+        return store_apart(program_, s, nest->store);
+      });
+      const bool reads_stored = std::ranges::any_of(stores, [&](const Store& s) {
+        return program_.storage(s.buffer) == program_.storage(nest->from.buffer);
+      });
+      if (!in_order || reads_stored) break;
+      stores.push_back(nest->store);
       std::vector<Copied> all = group;
       bool good = true;
       for_each_point(nest->between, [&](Substitution here) {
@@ -126,7 +113,7 @@ class Sharer {
         copy.between.clear();
         copy.store.index = substitute(copy.store.index, here);
         copy.from.index = substitute(copy.from.index, here);
-        const auto place = elements_between(program_, copy.from.buffer, base,
+        const auto place = elements_between(program_, copy.from.buffer, row, base,
                                             at_begin(copy, copy.from.index));
         good &= place && std::abs(*place) < copy.stride;
         if (good) all.push_back({i, std::move(copy), *place});
@@ -153,7 +140,7 @@ class Sharer {
     return (length_of(group) + lanes - 1) / lanes;
   }
 
-  static Stmt vector(std::int64_t lanes, const std::function<Stmt(const Expr& lane)>& make) {
+  static Stmt vector_loop(std::int64_t lanes, const std::function<Stmt(const Expr& lane)>& make) {
     const Var lane = make_var("lane");
     return {For{lane, 0, lanes, LoopKind::vector, {make(lane)}}};
   }
@@ -163,8 +150,9 @@ class Sharer {
     const ScalarType type = first.store.value.type();
     const std::int64_t begin = begin_of(group), length = length_of(group),
                        lanes = target_.lanes(type);
-    const FlatRow from = flat_row(program_, first.from.buffer, first.from.index,
-                                  at_begin(first, first.from.index), first.lane.var);
+    const FlatRow from =
+        flat_row(program_, first.from.buffer, row_dimension(first.from.index, first.lane.var),
+                 at_begin(first, first.from.index));
     const auto row = static_cast<BufferId>(program_.buffers.size());
     program_.buffers.push_back({fmt::format("row.{}", row),
                                 {type, {vectors_of(group), lanes}},
@@ -174,7 +162,7 @@ class Sharer {
                                 {}});
     Block body{{Alloc{row}}};
     for (std::int64_t v = 0; v * lanes < length; ++v)
-      body.push_back(vector(std::min(lanes, length), [&](const Expr& lane) {
+      body.push_back(vector_loop(std::min(lanes, length), [&](const Expr& lane) {
         std::vector<Expr> index = from.index;
         index.back() = index.back() + (begin + begin_of_vector(v, lanes, length)) + lane;
         return Stmt{Store{row, {v, lane}, load(from.view, type, index)}};
@@ -183,7 +171,7 @@ class Sharer {
       const CopyNest& nest = copied.nest;
       for (std::int64_t done = 0; done < *extent(nest.lane); done += lanes) {
         const std::int64_t count = std::min(lanes, *extent(nest.lane) - done);
-        body.push_back(vector(count, [&](const Expr& lane) {
+        body.push_back(vector_loop(count, [&](const Expr& lane) {
           const Substitution here{{nest.lane.var, nest.lane.begin + done + lane}};
           return Stmt{Store{nest.store.buffer, substitute(nest.store.index, here),
                             elements(row, type, length,

@@ -4,39 +4,57 @@
 
 namespace cnnc {
 
+namespace {
+
+bool loads(const std::vector<Expr>& index) {
+  bool found = false;
+  for (const Expr& each : index)
+    walk(each, [&](const Expr& e) { found |= e.as<Load>() != nullptr; });
+  return found;
+}
+
+/// Registers have no views, blocks on the stack none but those that are allocated with them, and
+/// those of constants would hold the numbers once more.
+bool can_be_viewed(Memory memory) {
+  return memory != Memory::reg && memory != Memory::stack && memory != Memory::constant;
+}
+
+}  // namespace
+
 const Store* only_store(const Nest& nest) {
   return nest.body.size() == 1 ? nest.body.front().as<Store>() : nullptr;
 }
 
-namespace {
-
-/// The last dimension along which `lane` steps: there a row begins that goes on to the last one.
 std::size_t row_dimension(const std::vector<Expr>& index, const Var& lane) {
   std::size_t row = index.size() - 1;
   while (row > 0 && !depends_on(index[row], lane)) --row;
   return row;
 }
 
-}  // namespace
-
 std::optional<StridedNest> by_stride(const Program& program, const Nest& nest, const Store& store,
                                      BufferId buffer, const std::vector<Expr>& index,
                                      std::size_t lane) {
-  const auto stride = memory_stride(program, buffer, index, nest.loops[lane].var);
-  if (!stride || *stride < 1) return std::nullopt;
+  const Var& var = nest.loops[lane].var;
+  const auto stride = memory_stride(program, buffer, index, var);
+  if (!stride || *stride < 1 || !can_be_viewed(program.buffer(buffer).memory) || loads(index) ||
+      loads(store.index))
+    return std::nullopt;
+  const auto row = index.begin() + static_cast<std::ptrdiff_t>(row_dimension(index, var));
+  if (std::any_of(index.begin(), row, [&](const Expr& e) { return depends_on(e, var); }))
+    return std::nullopt;
   StridedNest result{{}, {}, nest.loops[lane], *stride, store};
-  const std::span<const Expr> in_row =
-      std::span(index).subspan(row_dimension(index, result.lane.var));
+  std::int64_t points = 1;
   for (std::size_t i = 0; i < nest.loops.size(); ++i) {
     const For& loop = nest.loops[i];
     const auto step = memory_stride(program, buffer, index, loop.var);
     if (!step || *step < 1 || !is_plain(loop) || *extent(loop) < 1 ||
-        !separates(store, loop, nest.loops))
+        *extent(loop) > kMaxElements || !separates(store, loop, nest.loops))
       return std::nullopt;
     if (i == lane) continue;
-    const bool moves_row = std::ranges::none_of(
-        in_row, [&](const Expr& e) { return depends_on(e, loop.var); });
-    if (!moves_row && *step * (*extent(loop) - 1) >= *stride) return std::nullopt;
+    const bool moves_row = std::none_of(
+        row, index.end(), [&](const Expr& e) { return depends_on(e, loop.var); });
+    if (!moves_row && (*extent(loop) > *stride || (points *= *extent(loop)) > *stride))
+      return std::nullopt;
     (moves_row ? result.around : result.between).push_back(loop);
   }
   return result;
@@ -72,29 +90,58 @@ std::optional<Substitution> same_loops(const StridedNest& nest, const StridedNes
   return names;
 }
 
+FlatRow flat_row(Program& program, BufferId buffer, std::size_t dimension,
+                 const std::vector<Expr>& begin) {
+  const Dims dims = program.buffer(buffer).type.dims;
+  FlatRow result{dimension, flat_view(program, buffer, dimension), begin};
+  result.index.resize(dimension + 1);
+  Expr flat = 0;
+  std::int64_t scale = 1;
+  for (std::size_t i = dims.size(); i-- > dimension; scale *= dims[i])
+    flat = flat + begin[i] * scale;
+  result.index.back() = flat;
+  return result;
+}
+
 std::optional<std::int64_t> elements_between(const Program& program, BufferId buffer,
-                                             const std::vector<Expr>& from,
+                                             std::size_t row, const std::vector<Expr>& from,
                                              const std::vector<Expr>& to) {
   const Dims& dims = program.buffer(buffer).type.dims;
   std::int64_t scale = 1, total = 0;
   for (std::size_t i = dims.size(); i-- > 0; scale *= dims[i]) {
     if (same(to[i], from[i])) continue;
-    if (!to[i].constant() || !from[i].constant()) return std::nullopt;
+    if (i < row || !to[i].constant() || !from[i].constant()) return std::nullopt;
     total += (*to[i].constant() - *from[i].constant()) * scale;
   }
   return total;
 }
 
-FlatRow flat_row(Program& program, BufferId buffer, const std::vector<Expr>& index,
-                 const std::vector<Expr>& begin, const Var& lane) {
-  const Dims dims = program.buffer(buffer).type.dims;
-  const std::size_t row = row_dimension(index, lane);
-  FlatRow result{flat_view(program, buffer, row), begin};
-  result.index.resize(row + 1);
-  Expr flat = 0;
-  std::int64_t scale = 1;
-  for (std::size_t i = dims.size(); i-- > row; scale *= dims[i]) flat = flat + begin[i] * scale;
-  result.index.back() = flat;
+bool store_apart(const Program& program, const Store& a, const Store& b) {
+  return program.storage(a.buffer) != program.storage(b.buffer) ||
+         (a.buffer == b.buffer && are_apart(a.index, b.index));
+}
+
+Block distributed(const Program& program, const Stmt& stmt) {
+  const Nest nest = nest_of(stmt);
+  if (nest.body.size() < 2 || !std::ranges::all_of(nest.loops, is_plain)) return {stmt};
+  std::vector<Store> stores;
+  for (const Stmt& part : nest.body) {
+    const Nest each = nest_of(part);
+    if (!only_store(each) || !std::ranges::all_of(each.loops, is_plain)) return {stmt};
+    stores.push_back(*only_store(each));
+  }
+  Block result;
+  for (std::size_t i = 0; i < stores.size(); ++i) {
+    for (const BufferAccess& access : accesses({Stmt{stores[i]}}))
+      for (std::size_t k = 0; k < stores.size(); ++k) {
+        const bool meets =
+            access.write ? k < i && !store_apart(program, stores[i], stores[k])
+                         : program.storage(access.buffer) == program.storage(stores[k].buffer);
+        if (meets) return {stmt};
+      }
+    const Block alone = wrap_in_fresh(nest.loops, {nest.body[i]});
+    result.insert(result.end(), alone.begin(), alone.end());
+  }
   return result;
 }
 

@@ -17,7 +17,7 @@ namespace cnnc {
 namespace {
 
 /// The last dimension with more than one element.
-std::size_t row_dimension(const Dims& dims) {
+std::size_t last_dimension(const Dims& dims) {
   std::size_t last = dims.size() - 1;
   while (last > 0 && dims[last] == 1) --last;
   return last;
@@ -51,7 +51,7 @@ void find_rows(const Program& program, const Block& block, const Target& target,
     for (const BufferAccess& access : accesses({stmt})) {
       const Dims& dims = program.buffer(access.buffer).type.dims;
       if (access.write || dims.size() < 2) continue;
-      const Expr& along = access.index[row_dimension(dims)];
+      const Expr& along = access.index[last_dimension(dims)];
       if (stride_in(along, lane) == 1 && !same(along, Expr(lane))) found.insert(access.buffer);
     }
   }
@@ -66,12 +66,13 @@ Program widen_rows(const Program& program, const Target& target) {
   for (const BufferId id : found) {
     const Buffer& buffer = program.buffer(id);
     const bool own = buffer.memory == Memory::arena || buffer.memory == Memory::thread;
-    if (!own || buffer.view_of || has_views(program, id)) continue;
+    if (!own || buffer.view_of || has_views(program, id) || buffer.offset >= 0) continue;
     TensorType type = buffer.type;
-    std::int64_t& row = type.dims[row_dimension(type.dims)];
+    std::int64_t& row = type.dims[last_dimension(type.dims)];
     const std::int64_t lanes = target.lanes(type.scalar);
+    if (2 * row < lanes) continue;  // most of the memory would be empty
     row = (row + lanes - 1) / lanes * lanes;
-    if (!rows_share_places(type)) result.buffers[static_cast<std::size_t>(id)].type = type;
+    if (element_count(type.dims, 1) <= kMaxElements && !rows_share_places(type)) result.buffers[static_cast<std::size_t>(id)].type = type;
   }
   return result;
 }
