@@ -170,15 +170,19 @@ class FunctionEmitter {
   }
 
   void emit_for(const For& loop, const Scope& scope) {
+    if (loop.kind == LoopKind::parallel && loop.begin.constant() != 0) {
+      emit_for(from_zero(loop), scope);
+      return;
+    }
     llvm::Value* begin = expressions_.emit(loop.begin, scope);
     llvm::Value* end = expressions_.emit(loop.end, scope);
     switch (loop.kind) {
       case LoopKind::parallel: emit_parallel(loop, begin, end); return;
       case LoopKind::serial: emit_loop(loop, begin, end, scope); return;
       case LoopKind::vector: {
-        const auto lanes = (loop.end - loop.begin).constant();
-        CNNC_CHECK(lanes && *lanes > 0, "vector loop over {} has no constant extent",
-                   loop.var->name);
+        const auto lanes = constant_extent(loop);
+        CNNC_CHECK(lanes, "vector loop over {} has no constant extent", loop.var->name);
+        if (*lanes == 0) return;
         Scope inner = scope;
         inner.variables[loop.var] = begin;
         if (*lanes > 1) {
@@ -189,8 +193,11 @@ class FunctionEmitter {
         return;
       }
       case LoopKind::unroll: {
-        const auto extent = (loop.end - loop.begin).constant();
-        CNNC_CHECK(extent, "unrolled loop over {} has no constant extent", loop.var->name);
+        const auto extent = constant_extent(loop);
+        if (!extent) {
+          emit_loop(loop, begin, end, scope);
+          return;
+        }
         Scope inner = scope;
         for (std::int64_t i = 0; i < *extent; ++i) {
           inner.variables[loop.var] =
@@ -220,9 +227,13 @@ class FunctionEmitter {
     build_.SetInsertPoint(after);
   }
 
+  /// The tasks of a parallel loop are counted from 0.
+  static For from_zero(const For& loop) {
+    return {loop.var, 0, loop.end - loop.begin, loop.kind,
+            substitute(loop.body, {{loop.var, loop.begin + Expr(loop.var)}})};
+  }
+
   void emit_parallel(const For& loop, llvm::Value* begin, llvm::Value* end) {
-    CNNC_CHECK(loop.begin.constant() == 0, "parallel loop over {} does not begin at 0",
-               loop.var->name);
     auto& context = module_.getContext();
     auto* i64 = build_.getInt64Ty();
     auto* pointer = build_.getPtrTy();
