@@ -7,7 +7,7 @@ struct EmitOptions {
   /// Every index is checked against its dimension; see KernelContext::out_of_bounds.
   bool check_bounds = false;
   /// LLVM selects instructions and allocates registers in its quickest ways, for code that will not
-  /// run for long: the same results from slower code in two thirds of the time.
+  /// run for long: the same results from slower code, sooner.
   bool quick = false;
 };
 

@@ -65,8 +65,7 @@ class Flattener {
     const Buffer& buffer = program_.buffer(id);
     const std::size_t rank = rank_of(id, index);
     return rank >= 2 && buffer.memory != Memory::reg && buffer.memory != Memory::stack &&
-           buffer.memory != Memory::constant &&
-           buffer.type.dims[rank - 1] == channel_count_ &&
+           buffer.memory != Memory::constant && buffer.type.dims[rank - 1] == channel_count_ &&
            same(index[rank - 1], Expr(channels_.var)) &&
            stride_in(index[rank - 2], columns_.var) == 1 &&
            !depends_on(index[rank - 2], channels_.var) &&

@@ -140,9 +140,9 @@ class Inliner {
       if (touched.writes.contains(producer.buffer)) return false;
       const bool used = touched.reads.contains(producer.buffer);
       if (used && k < at) return false;
-      const bool in_place =
-          k > at && std::ranges::any_of(
-                        reads, [&](BufferId read) { return touched.writes.contains(read); });
+      const bool in_place = k > at && std::ranges::any_of(reads, [&](BufferId read) {
+                              return touched.writes.contains(read);
+                            });
       if (used) {
         if (overwritten) return false;
         if (!pays(producer, kernel, elements) || grows_too_much(producer, kernel)) return false;

@@ -53,8 +53,8 @@ std::optional<std::size_t> loop_along_row(const Program& program, const Nest& ne
   return std::nullopt;
 }
 
-/// A nest that stores a row of registers, a vector, some elements apart, no more of them than lanes:
-/// beyond, putting vectors together takes longer than storing lane by lane.
+/// A nest that stores a row of registers, a vector, some elements apart, no more of them than
+/// lanes: beyond, putting vectors together takes longer than storing lane by lane.
 std::optional<RowNest> row_nest(const Program& program, const Stmt& stmt, const Target& target) {
   const Nest nest = nest_of(stmt);
   const Store* store = only_store(nest);
@@ -208,11 +208,13 @@ class Interleaver {
 
   Block stores_of(const Group& group) {
     const RowNest& first = group.first();
-    const std::int64_t length = *extent(first.lane) * first.stride, begin = group.values.begin()->first,
+    const std::int64_t length = *extent(first.lane) * first.stride,
+                       begin = group.values.begin()->first,
                        width = target_.lanes(first.store.value.type());
     Block result;
     std::vector<Expr> values;
-    for (const auto& [place, value] : group.values) values.push_back(in_registers(value, first, result));
+    for (const auto& [place, value] : group.values)
+      values.push_back(in_registers(value, first, result));
     const FlatRow row =
         flat_row(program_, first.store.buffer, row_dimension(first.store.index, first.lane.var),
                  at_begin(first, first.store.index));

@@ -11,10 +11,10 @@ namespace cnnc {
 bool stores_apart(const Program& program, const Block& block, BufferId buffer,
                   const Target& target);
 
-/// Nests that store rows of registers, or constants, some elements apart, which together fill rows of
-/// a buffer without gaps, store them together: each vector takes its lanes from the rows that have
-/// them. The rows are the results of channels (fewer than a vector has lanes, so that columns are
-/// the lanes), the phases of a strided convolution's input gradient, or both. A step of
+/// Nests that store rows of registers, or constants, some elements apart, which together fill rows
+/// of a buffer without gaps, store them together: each vector takes its lanes from the rows that
+/// have them. The rows are the results of channels (fewer than a vector has lanes, so that columns
+/// are the lanes), the phases of a strided convolution's input gradient, or both. A step of
 /// `vectorize`. Preserves bits.
 Program interleave_stores(const Program& program, const Target& target);
 

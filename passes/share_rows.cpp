@@ -96,9 +96,10 @@ class Sharer {
       const auto names = nest ? same_loops(*nest, *begin) : std::nullopt;
       if (!names || nest->from.buffer != begin->from.buffer) break;
       // Around all of them goes one loop: what was stored later may then come before.
-      const bool in_order = nest->around.empty() || std::ranges::all_of(stores, [&](const Store& s) {
-        return store_apart(program_, s, nest->store);
-      });
+      const bool in_order =
+          nest->around.empty() || std::ranges::all_of(stores, [&](const Store& s) {
+            return store_apart(program_, s, nest->store);
+          });
       const bool reads_stored = std::ranges::any_of(stores, [&](const Store& s) {
         return program_.storage(s.buffer) == program_.storage(nest->from.buffer);
       });
@@ -154,12 +155,8 @@ class Sharer {
         flat_row(program_, first.from.buffer, row_dimension(first.from.index, first.lane.var),
                  at_begin(first, first.from.index));
     const auto row = static_cast<BufferId>(program_.buffers.size());
-    program_.buffers.push_back({fmt::format("row.{}", row),
-                                {type, {vectors_of(group), lanes}},
-                                Memory::reg,
-                                {},
-                                -1,
-                                {}});
+    program_.buffers.push_back(
+        {fmt::format("row.{}", row), {type, {vectors_of(group), lanes}}, Memory::reg, {}, -1, {}});
     Block body{{Alloc{row}}};
     for (std::int64_t v = 0; v * lanes < length; ++v)
       body.push_back(vector_loop(std::min(lanes, length), [&](const Expr& lane) {
@@ -173,11 +170,11 @@ class Sharer {
         const std::int64_t count = std::min(lanes, *extent(nest.lane) - done);
         body.push_back(vector_loop(count, [&](const Expr& lane) {
           const Substitution here{{nest.lane.var, nest.lane.begin + done + lane}};
-          return Stmt{Store{nest.store.buffer, substitute(nest.store.index, here),
-                            elements(row, type, length,
-                                     (done + lane) * nest.stride + (copied.begin - begin),
-                                     done * nest.stride + copied.begin - begin,
-                                     (done + count - 1) * nest.stride + copied.begin - begin)}};
+          return Stmt{Store{
+              nest.store.buffer, substitute(nest.store.index, here),
+              elements(row, type, length, (done + lane) * nest.stride + (copied.begin - begin),
+                       done * nest.stride + copied.begin - begin,
+                       (done + count - 1) * nest.stride + copied.begin - begin)}};
         }));
       }
     }

@@ -51,8 +51,8 @@ std::optional<StridedNest> by_stride(const Program& program, const Nest& nest, c
         *extent(loop) > kMaxElements || !separates(store, loop, nest.loops))
       return std::nullopt;
     if (i == lane) continue;
-    const bool moves_row = std::none_of(
-        row, index.end(), [&](const Expr& e) { return depends_on(e, loop.var); });
+    const bool moves_row =
+        std::none_of(row, index.end(), [&](const Expr& e) { return depends_on(e, loop.var); });
     if (!moves_row && (*extent(loop) > *stride || (points *= *extent(loop)) > *stride))
       return std::nullopt;
     (moves_row ? result.around : result.between).push_back(loop);

@@ -6,9 +6,9 @@
 // A loop qualifies when it stores contiguously, along its variable (on some targets some elements
 // apart), and carries nothing from one iteration to the next; what it loads may lie some elements
 // apart. Rows of registers that lie side by side in memory are stored together first
-// (interleave_stores.h), rows that are taken apart are loaded once (share_rows.h). Two loops change places where neighbours lie along the outer one, or become one
-// (flatten_rows.h). A nest that reads along one loop and stores along another goes by square blocks
-// (transpose_blocks.h):
+// (interleave_stores.h), rows that are taken apart are loaded once (share_rows.h). Two loops change
+// places where neighbours lie along the outer one, or become one (flatten_rows.h). A nest that
+// reads along one loop and stores along another goes by square blocks (transpose_blocks.h):
 //   for k { for n { to[k, n] = from[n, k] } }
 //     ->
 //   for k.t { for n.t { alloc block

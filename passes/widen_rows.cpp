@@ -72,7 +72,8 @@ Program widen_rows(const Program& program, const Target& target) {
     const std::int64_t lanes = target.lanes(type.scalar);
     if (2 * row < lanes) continue;  // most of the memory would be empty
     row = (row + lanes - 1) / lanes * lanes;
-    if (element_count(type.dims, 1) <= kMaxElements && !rows_share_places(type)) result.buffers[static_cast<std::size_t>(id)].type = type;
+    if (element_count(type.dims, 1) <= kMaxElements && !rows_share_places(type))
+      result.buffers[static_cast<std::size_t>(id)].type = type;
   }
   return result;
 }

@@ -53,8 +53,7 @@ TEST_P(LoopKindTest, runs_from_its_begin_to_its_end) {
             "");
 }
 
-INSTANTIATE_TEST_SUITE_P(Kinds, LoopKindTest,
-                         ::testing::Values("", "unroll", "vector", "parallel"),
+INSTANTIATE_TEST_SUITE_P(Kinds, LoopKindTest, ::testing::Values("", "unroll", "vector", "parallel"),
                          [](const auto& kind) {
                            return kind.param.empty() ? std::string("serial") : kind.param;
                          });

@@ -188,8 +188,8 @@ TEST_P(MachineCode, touches_only_its_buffers) {
   std::vector<GuardedExecutable*> executables{&apart};
   std::optional<GuardedExecutable> checked;
   if (target == "x86-64-v3" || target == kWidest)
-    executables.push_back(
-        &checked.emplace(program, options.target, EmitOptions{.check_bounds = true, .quick = true}));
+    executables.push_back(&checked.emplace(program, options.target,
+                                           EmitOptions{.check_bounds = true, .quick = true}));
   ThreadPool pool(3);
   for (const std::int64_t count : {kRows, std::int64_t{7}, std::int64_t{1}}) {
     const Tensors inputs = inputs_for(program, kRows, count, Values::special, 3);

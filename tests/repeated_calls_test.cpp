@@ -2,7 +2,9 @@
 // states that are there, whatever earlier calls left in memory.
 #include <gtest/gtest.h>
 
+#include "codegen/jit.h"
 #include "frontend/model.h"
+#include "runtime/executable_state.h"
 #include "runtime/inspect.h"
 #include "tests/ir_runs.h"
 
@@ -59,6 +61,53 @@ TEST_P(RepeatedCalls, compute_what_the_program_says_of_their_own_inputs) {
             << (skip.empty() ? "nothing" : skip.front());
       }
     }
+  }
+}
+
+// Loops that no lowering makes: none of them looks at the number of rows, which is an input.
+TEST(RepeatedCallsOfLoops, compute_what_depends_on_inputs_in_each_call) {
+  const Program program = std::get<Program>(
+      run_passes(parse_program({"chain.loops", R"(program chain {
+  count : i64[] input
+  x : f32[8] input
+  weight : f32[8] state
+  scaled : f32[8] arena
+  first : f32[8] arena
+  second : f32[8] arena
+  y : f32[8] output
+  kernel scaled {
+    for i in 0 .. 8 {
+      scaled[i] = weight[i] * 2.0
+    }
+  }
+  kernel first {
+    for i in 0 .. 8 {
+      first[i] = x[i] + scaled[i]
+    }
+  }
+  kernel second {
+    for i in 0 .. 8 {
+      second[i] = first[i] * 3.0
+    }
+  }
+  kernel y {
+    for i in 0 .. 8 {
+      y[i] = second[i] + scaled[i]
+    }
+  }
+}
+)"}),
+                 std::vector<std::string>{"hoist", "plan_memory"}, host_target()));
+  EXPECT_TRUE(program.kernels[0].once);
+  Executable executable = make_executable(program, Jit(program, host_target(), 1), {});
+  ThreadPool pool(1);
+  for (const std::uint64_t seed : {1, 2, 1}) {
+    Tensors inputs = inputs_for(program, 1, 1, Values::real, seed);
+    inputs.at("weight") = inputs_for(program, 1, 1, Values::real, 7).at("weight");
+    const Tensors expected = run(program, inputs, 1, 1);
+    EXPECT_EQ(difference(expected, run(executable, inputs, expected, 1, 1, pool), Preserves::bits),
+              "")
+        << seed;
   }
 }
 

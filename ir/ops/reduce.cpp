@@ -105,6 +105,7 @@ std::vector<Sample> reduce_samples() {
       {"last", {f32({kBatch, 17})}, {{"axes", Dims{1}}}, {}},
       {"bias", {f32({kBatch, 3, 2, 5})}, {{"axes", Dims{0, 1, 2}}}, {}},
       {"all", {f32({kBatch, 3})}, {{"axes", Dims{0, 1}}}, {}},
+      {"negative", {f32({kBatch, 3, 2})}, {{"axes", Dims{0, 1}}}, {{-9, -1}}},
       {"middle", {f32({3, 1, 5, 2})}, {{"axes", Dims{1, 2}}}, {}},
       {"none", {f32({3})}, {{"axes", Dims{}}}, {}},
       {"whole_numbers", {{ScalarType::i64, {kBatch, 3}}}, {{"axes", Dims{1}}}, {{-9, 9}}},
