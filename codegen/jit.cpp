@@ -46,7 +46,7 @@ CompiledModule compile_units(const Program& program, const Units& units, const T
   const auto start = std::chrono::steady_clock::now();
   llvm::LLVMContext context;
   auto module = emit_module(program, units, target, options, context);
-  optimize(*module, machine, options.quick);
+  optimize(*module, machine);
   const auto bytes = generate(*module, machine, llvm::CodeGenFileType::ObjectFile);
   CompiledModule result{{}, {bytes.begin(), bytes.end()}, {}};
   for (const CodeUnit* unit : units) result.symbols.push_back(unit->symbol);

@@ -37,7 +37,7 @@ std::unique_ptr<llvm::TargetMachine> make_machine(const Target& target, bool qui
   return std::move(*machine);
 }
 
-void optimize(llvm::Module& module, llvm::TargetMachine& machine, bool quick) {
+void optimize(llvm::Module& module, llvm::TargetMachine& machine) {
 #if LLVM_VERSION_MAJOR >= 21
   module.setTargetTriple(machine.getTargetTriple());
 #else
@@ -62,7 +62,7 @@ void optimize(llvm::Module& module, llvm::TargetMachine& machine, bool quick) {
 
   llvm::FunctionPassManager pipeline;
   pipeline.addPass(llvm::SROAPass(llvm::SROAOptions::ModifyCFG));
-  if (!quick) {
+  if (machine.getOptLevel() != llvm::CodeGenOptLevel::None) {
     pipeline.addPass(llvm::EarlyCSEPass(/*UseMemorySSA=*/false));
     pipeline.addPass(llvm::SimplifyCFGPass());
     llvm::LoopPassManager loop_passes;

@@ -17,8 +17,8 @@ std::unique_ptr<llvm::TargetMachine> make_machine(const Target& target, bool qui
 /// Runs the few LLVM passes that pay on code whose loops are already scheduled: register promotion,
 /// redundancy, loop-invariant code. LLVM's vectorisers and unroller stay off: what is a vector, a
 /// pass of ours made so.
-/// With `quick`, register promotion and what it leaves dead.
-void optimize(llvm::Module& module, llvm::TargetMachine& machine, bool quick = false);
+/// For a quick machine, register promotion and what it leaves dead.
+void optimize(llvm::Module& module, llvm::TargetMachine& machine);
 
 llvm::SmallVector<char, 0> generate(llvm::Module& module, llvm::TargetMachine& machine,
                                     llvm::CodeGenFileType kind);

@@ -207,7 +207,7 @@ class Bypass {
     Padding padding{};
     padding.nest = nest_of(stmt);
     const auto& body = padding.nest.body;
-    const auto* store = body.size() == 1 ? body.front().as<Store>() : nullptr;
+    const auto* store = only_store(body);
     const auto* value = store ? store->value.as<Select>() : nullptr;
     const auto* image = value ? value->a.as<Load>() : nullptr;
     if (!image || !std::ranges::all_of(padding.nest.loops, is_plain)) return std::nullopt;

@@ -23,7 +23,7 @@ bool is_one_to_one(const std::vector<Expr>& index, const std::vector<For>& loops
 std::optional<ElementwiseKernel> elementwise_of(const Kernel& kernel) {
   if (kernel.body.size() != 1) return std::nullopt;
   const Nest nest = nest_of(kernel.body.front());
-  const auto* store = nest.body.size() == 1 ? nest.body.front().as<Store>() : nullptr;
+  const auto* store = only_store(nest.body);
   if (!store || !is_one_to_one(store->index, nest.loops, group_loop(kernel))) return std::nullopt;
   for (const For& loop : nest.loops)  // what the value depends on, the index says
     if (depends_on(store->value, loop.var) &&

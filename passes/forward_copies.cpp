@@ -228,8 +228,7 @@ class Forwarder {
       for (std::size_t i = 0; i < copy.index.size(); ++i)
         if (const auto* var = copy.index[i].as<Var>()) axes[*var] = store->index[i];
       store->buffer = copy.to.buffer;
-      store->index = copy.to.index;
-      for (Expr& index : store->index) index = substitute(index, axes);
+      store->index = substitute(copy.to.index, axes);
     }
     if (auto* loop = stmt.as<For>())
       for (Stmt& inner : loop->body) redirect(inner, copy);

@@ -80,7 +80,7 @@ std::optional<Border> border_of(const Program& program, const Kernel& kernel,
   const For* samples = only_sample_loop(kernel);
   if (!samples) return std::nullopt;
   const Nest nest = nest_of(Stmt{*samples});
-  const auto* store = nest.body.size() == 1 ? nest.body.front().as<Store>() : nullptr;
+  const auto* store = only_store(nest.body);
   const auto* choice = store ? store->value.as<Select>() : nullptr;
   const auto* zero = choice ? choice->b.as<Const>() : nullptr;
   const auto* pixel = choice ? choice->a.as<Load>() : nullptr;
@@ -186,7 +186,7 @@ class Matcher {
       return false;
     const auto* n = zero_->index[0].as<Var>();
     const Nest first = nest_of(groups.body.front());
-    const auto* zero = first.body.size() == 1 ? first.body.front().as<Store>() : nullptr;
+    const auto* zero = only_store(first.body);
     return n && is_sample_loop(loops_.at(*n), groups.var) && zero && is_zero(zero->value);
   }
 

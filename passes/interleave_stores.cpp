@@ -53,17 +53,16 @@ std::optional<std::size_t> loop_along_row(const Program& program, const Nest& ne
   return std::nullopt;
 }
 
-/// A nest that stores a row of registers, a vector, some elements apart, no more of them than
-/// lanes: beyond, putting vectors together takes longer than storing lane by lane.
+/// A nest that stores a row of registers, at most a vector, some elements apart.
 std::optional<RowNest> row_nest(const Program& program, const Stmt& stmt, const Target& target) {
+  const Store* store = store_of_nest(stmt);
+  if (!store) return std::nullopt;
   const Nest nest = nest_of(stmt);
-  const Store* store = only_store(nest);
-  const auto lane = store ? loop_along_row(program, nest, *store) : std::nullopt;
+  const auto lane = loop_along_row(program, nest, *store);
   if (!lane) return std::nullopt;
   const auto found = by_stride(program, nest, *store, store->buffer, store->index, *lane);
   const ScalarType type = store->value.type();
-  if (!found || found->stride < 2 ||
-      found->stride > std::min(longest_stride(type), target.lanes(type)) ||
+  if (!found || !may_shuffle(found->stride, type, target) ||
       *extent(found->lane) > target.lanes(type))
     return std::nullopt;
   return RowNest{*found, 0};
@@ -72,9 +71,9 @@ std::optional<RowNest> row_nest(const Program& program, const Stmt& stmt, const 
 /// A nest that stores a constant at that stride.
 std::optional<RowNest> constant_nest(const Program& program, const Stmt& stmt,
                                      std::int64_t stride) {
-  const Nest nest = nest_of(stmt);
-  const Store* store = only_store(nest);
+  const Store* store = store_of_nest(stmt);
   if (!store || !store->value.as<Const>()) return std::nullopt;
+  const Nest nest = nest_of(stmt);
   for (std::size_t i = 0; i < nest.loops.size(); ++i) {
     const auto found = by_stride(program, nest, *store, store->buffer, store->index, i);
     if (found && found->stride == stride) return RowNest{*found, 0};
@@ -119,8 +118,8 @@ class Interleaver {
     for (const Stmt& stmt : block) {
       Block parts = distributed(program_, stmt);
       const bool constants = std::ranges::all_of(parts, [](const Stmt& part) {
-        const Nest nest = nest_of(part);
-        return only_store(nest) && only_store(nest)->value.as<Const>();
+        const Store* store = store_of_nest(part);
+        return store && store->value.as<Const>();
       });
       if (!constants) parts = {stmt};
       result.insert(result.end(), parts.begin(), parts.end());
@@ -164,8 +163,7 @@ class Interleaver {
     const std::set<BufferId> reads = footprint(program_, {Stmt{store}}).reads;
     if (const auto* alloc = stmt.as<Alloc>()) return reads.contains(alloc->buffer);
     return std::ranges::any_of(accesses({stmt}), [&](const BufferAccess& access) {
-      const bool apart = program_.storage(access.buffer) != program_.storage(store.buffer) ||
-                         (access.buffer == store.buffer && are_apart(access.index, store.index));
+      const bool apart = keeps_apart(program_, store, access.buffer, access.index);
       return !apart || (access.write && reads.contains(program_.storage(access.buffer)));
     });
   }
@@ -215,20 +213,14 @@ class Interleaver {
     std::vector<Expr> values;
     for (const auto& [place, value] : group.values)
       values.push_back(in_registers(value, first, result));
-    const FlatRow row =
-        flat_row(program_, first.store.buffer, row_dimension(first.store.index, first.lane.var),
-                 at_begin(first, first.store.index));
-    for (std::int64_t done = 0; done < length; done += width) {
-      const Var lane = make_var("lane");
-      const Expr element = done + Expr(lane);
-      std::vector<Expr> index = row.index;
-      index.back() = index.back() + begin + element;
-      result.push_back({For{lane,
-                            0,
-                            std::min(width, length - done),
-                            LoopKind::vector,
-                            {Stmt{Store{row.view, index, value_at(values, element)}}}}});
-    }
+    const FlatRow row = flat_row(program_, first, first.store.buffer, first.store.index);
+    for (std::int64_t done = 0; done < length; done += width)
+      result.push_back(vector_loop(std::min(width, length - done), [&](const Expr& lane) {
+        const Expr element = done + lane;
+        std::vector<Expr> index = row.begin;
+        index.back() = index.back() + begin + element;
+        return Stmt{Store{row.view, index, value_at(values, element)}};
+      }));
     return wrap_in_fresh(first.around, result);
   }
 
@@ -236,13 +228,7 @@ class Interleaver {
   /// `block` puts it first.
   Expr in_registers(const Expr& value, const RowNest& first, Block& block) {
     if (value.as<Load>() || value.as<Const>()) return value;
-    const auto row = static_cast<BufferId>(program_.buffers.size());
-    program_.buffers.push_back({fmt::format("row.{}", row),
-                                {value.type(), {*extent(first.lane)}},
-                                Memory::reg,
-                                {},
-                                -1,
-                                {}});
+    const BufferId row = add_registers(program_, "row", {value.type(), {*extent(first.lane)}});
     block.push_back({Alloc{row}});
     const Var lane = make_var("lane");
     const Block store{Stmt{Store{row, {Expr(lane)}, substitute(value, {{lane_, Expr(lane)}})}}};

@@ -98,8 +98,8 @@ class Layouter {
           ++uses.accesses;
           if (seen.insert(access.buffer).second) uses.readers.push_back({stmt, tiling});
         }
-      } else if (nest.body.size() == 1 && nest.body.front().as<Store>()) {
-        Uses& uses = uses_[nest.body.front().as<Store>()->buffer];
+      } else if (const Store* store = only_store(nest.body)) {
+        Uses& uses = uses_[store->buffer];
         ++uses.accesses;
         uses.writers.push_back(nest);
       } else {
@@ -131,10 +131,7 @@ class Layouter {
 
   /// The dimension along which neighbours lie now.
   Layout present(BufferId id) const {
-    const Dims& dims = program_.buffer(id).type.dims;
-    std::size_t last = dims.size() - 1;
-    while (last > 0 && dims[last] == 1) --last;
-    return {id, last, 1};
+    return {id, last_dimension(program_.buffer(id).type.dims), 1};
   }
 
   /// Every dimension that an axis of a reader goes along alone, by a constant step.
@@ -307,7 +304,7 @@ class Layouter {
     for (const Stmt& stmt : block) {
       const auto* loop = stmt.as<For>();
       const Nest nest = loop ? nest_of(stmt) : Nest{};
-      const auto* store = nest.body.size() == 1 ? nest.body.front().as<Store>() : nullptr;
+      const auto* store = only_store(nest.body);
       if (loop && store && store->buffer == id) {
         result.insert(result.end(), filled.begin(), filled.end());
       } else if (loop) {

@@ -28,6 +28,16 @@ Block wrap(std::span<const For> loops, Block body) {
   return body;
 }
 
+const Store* only_store(const Block& block) {
+  return block.size() == 1 ? block.front().as<Store>() : nullptr;
+}
+
+const Store* store_of_nest(const Stmt& stmt) {
+  const auto* loop = stmt.as<For>();
+  if (!loop) return stmt.as<Store>();
+  return loop->body.size() == 1 ? store_of_nest(loop->body.front()) : nullptr;
+}
+
 Block wrap_in_fresh(std::span<const For> loops, const Block& body) {
   std::vector<For> own;
   Substitution fresh;
@@ -217,6 +227,19 @@ std::string unused_name(const Program& program, const std::string& name) {
   std::string result = name;
   for (int i = 2; program.find(result); ++i) result = fmt::format("{}.{}", name, i);
   return result;
+}
+
+BufferId add_registers(Program& program, std::string_view name, TensorType type) {
+  const auto id = static_cast<BufferId>(program.buffers.size());
+  program.buffers.push_back(
+      {fmt::format("{}.{}", name, id), std::move(type), Memory::reg, {}, -1, {}});
+  return id;
+}
+
+std::size_t last_dimension(const Dims& dims) {
+  std::size_t last = dims.size() - 1;
+  while (last > 0 && dims[last] == 1) --last;
+  return last;
 }
 
 BufferId flat_view(Program& program, BufferId buffer, std::size_t from) {

@@ -6,6 +6,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "ir/loop.h"
@@ -22,6 +23,12 @@ struct Nest {
 Nest nest_of(const Stmt& stmt);
 /// The statements of that nest; with no loops just its body.
 Block wrap(std::span<const For> loops, Block body);
+
+/// The store that is all of `block`; null where there is none.
+const Store* only_store(const Block& block);
+/// The store that is all of the body of the nest that begins at `stmt`; null where there is none.
+/// (Without the copies that nest_of makes.)
+const Store* store_of_nest(const Stmt& stmt);
 
 /// The same with loops over variables of their own: for a second copy of the nest.
 Block wrap_in_fresh(std::span<const For> loops, const Block& body);
@@ -98,6 +105,12 @@ Block map_indices(
 /// `name`, or where a buffer of the program is called so, that with the first free number from 2
 /// on.
 std::string unused_name(const Program& program, const std::string& name);
+
+/// A new register buffer, called `name` and a number. What uses it allocates it.
+BufferId add_registers(Program& program, std::string_view name, TensorType type);
+
+/// The last dimension with more than one element; the first one where there is none.
+std::size_t last_dimension(const Dims& dims);
 
 /// `buffer` with its dimensions from `from` on as one: itself, or a view of the program, a new one
 /// where it has none.

@@ -18,7 +18,7 @@ std::vector<T> permuted(const std::vector<T>& values, const std::vector<std::siz
 /// Loops around nothing but a store of a constant to `id`, in the order of its index.
 Stmt in_memory_order(const Stmt& stmt, BufferId id) {
   const Nest nest = nest_of(stmt);
-  const auto* store = nest.body.size() == 1 ? nest.body.front().as<Store>() : nullptr;
+  const auto* store = only_store(nest.body);
   if (!store || store->buffer != id || !store->value.as<Const>()) return stmt;
   std::vector<For> loops;
   for (const Expr& index : store->index)

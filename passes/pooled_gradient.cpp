@@ -53,7 +53,7 @@ std::optional<PooledGradient> pooled_gradient_of(const Program& program, const K
   const For* samples = only_sample_loop(kernel);
   if (!samples) return std::nullopt;
   const Nest nest = nest_of(Stmt{*samples});
-  const auto* store = nest.body.size() == 1 ? nest.body.front().as<Store>() : nullptr;
+  const auto* store = only_store(nest.body);
   if (!store || nest.loops.size() != 6 || store->index.size() != 6 ||
       program.buffer(store->buffer).memory != Memory::arena ||
       program.buffer(store->buffer).view_of)

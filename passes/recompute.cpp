@@ -177,7 +177,7 @@ class Recomputer {
   /// once, and does nothing else.
   static std::optional<Definition> made_by(const Stmt& stmt, const For& samples, BufferId buffer) {
     const Nest nest = nest_of(stmt);
-    const auto* store = nest.body.size() == 1 ? nest.body.front().as<Store>() : nullptr;
+    const auto* store = only_store(nest.body);
     if (!store || store->buffer != buffer || store->index.empty() ||
         !same(store->index.front(), Expr(samples.var)) ||
         !std::ranges::all_of(free_variables(stmt),

@@ -13,7 +13,6 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <functional>
 #include <optional>
 
 #include "passes/strided_nest.h"
@@ -28,18 +27,16 @@ struct CopyNest : StridedNest {
 };
 
 std::optional<CopyNest> copy_nest(const Program& program, const Stmt& stmt, const Target& target) {
-  const Nest nest = nest_of(stmt);
-  const Store* store = only_store(nest);
+  const Store* store = store_of_nest(stmt);
   const Load* from = store ? store->value.as<Load>() : nullptr;
   if (!from || program.buffer(store->buffer).memory == Memory::reg ||
       program.storage(store->buffer) == program.storage(from->buffer))
     return std::nullopt;
-  const ScalarType type = store->value.type();
+  const Nest nest = nest_of(stmt);
   for (std::size_t i = 0; i < nest.loops.size(); ++i) {
     if (memory_stride(program, store->buffer, store->index, nest.loops[i].var) != 1) continue;
     const auto found = by_stride(program, nest, *store, from->buffer, from->index, i);
-    if (found && found->stride >= 2 &&
-        found->stride <= std::min(longest_stride(type), target.lanes(type)))
+    if (found && may_shuffle(found->stride, store->value.type(), target))
       return CopyNest{*found, *from};
   }
   return std::nullopt;
@@ -98,7 +95,7 @@ class Sharer {
       // Around all of them goes one loop: what was stored later may then come before.
       const bool in_order =
           nest->around.empty() || std::ranges::all_of(stores, [&](const Store& s) {
-            return store_apart(program_, s, nest->store);
+            return keeps_apart(program_, s, nest->store.buffer, nest->store.index);
           });
       const bool reads_stored = std::ranges::any_of(stores, [&](const Store& s) {
         return program_.storage(s.buffer) == program_.storage(nest->from.buffer);
@@ -141,26 +138,17 @@ class Sharer {
     return (length_of(group) + lanes - 1) / lanes;
   }
 
-  static Stmt vector_loop(std::int64_t lanes, const std::function<Stmt(const Expr& lane)>& make) {
-    const Var lane = make_var("lane");
-    return {For{lane, 0, lanes, LoopKind::vector, {make(lane)}}};
-  }
-
   Block copies_of(const std::vector<Copied>& group) {
     const CopyNest& first = group.front().nest;
     const ScalarType type = first.store.value.type();
     const std::int64_t begin = begin_of(group), length = length_of(group),
                        lanes = target_.lanes(type);
-    const FlatRow from =
-        flat_row(program_, first.from.buffer, row_dimension(first.from.index, first.lane.var),
-                 at_begin(first, first.from.index));
-    const auto row = static_cast<BufferId>(program_.buffers.size());
-    program_.buffers.push_back(
-        {fmt::format("row.{}", row), {type, {vectors_of(group), lanes}}, Memory::reg, {}, -1, {}});
+    const FlatRow from = flat_row(program_, first, first.from.buffer, first.from.index);
+    const BufferId row = add_registers(program_, "row", {type, {vectors_of(group), lanes}});
     Block body{{Alloc{row}}};
     for (std::int64_t v = 0; v * lanes < length; ++v)
       body.push_back(vector_loop(std::min(lanes, length), [&](const Expr& lane) {
-        std::vector<Expr> index = from.index;
+        std::vector<Expr> index = from.begin;
         index.back() = index.back() + (begin + begin_of_vector(v, lanes, length)) + lane;
         return Stmt{Store{row, {v, lane}, load(from.view, type, index)}};
       }));

@@ -21,10 +21,6 @@ bool can_be_viewed(Memory memory) {
 
 }  // namespace
 
-const Store* only_store(const Nest& nest) {
-  return nest.body.size() == 1 ? nest.body.front().as<Store>() : nullptr;
-}
-
 std::size_t row_dimension(const std::vector<Expr>& index, const Var& lane) {
   std::size_t row = index.size() - 1;
   while (row > 0 && !depends_on(index[row], lane)) --row;
@@ -60,6 +56,10 @@ std::optional<StridedNest> by_stride(const Program& program, const Nest& nest, c
   return result;
 }
 
+bool may_shuffle(std::int64_t stride, ScalarType type, const Target& target) {
+  return stride >= 2 && stride <= std::min(longest_stride(type), target.lanes(type));
+}
+
 void for_each_point(std::span<const For> loops,
                     const std::function<void(const Substitution&)>& visit) {
   if (loops.empty()) return visit({});
@@ -90,17 +90,23 @@ std::optional<Substitution> same_loops(const StridedNest& nest, const StridedNes
   return names;
 }
 
-FlatRow flat_row(Program& program, BufferId buffer, std::size_t dimension,
-                 const std::vector<Expr>& begin) {
+FlatRow flat_row(Program& program, const StridedNest& nest, BufferId buffer,
+                 const std::vector<Expr>& index) {
   const Dims dims = program.buffer(buffer).type.dims;
-  FlatRow result{dimension, flat_view(program, buffer, dimension), begin};
-  result.index.resize(dimension + 1);
+  const std::size_t row = row_dimension(index, nest.lane.var);
+  FlatRow result{flat_view(program, buffer, row), at_begin(nest, index)};
   Expr flat = 0;
   std::int64_t scale = 1;
-  for (std::size_t i = dims.size(); i-- > dimension; scale *= dims[i])
-    flat = flat + begin[i] * scale;
-  result.index.back() = flat;
+  for (std::size_t i = dims.size(); i-- > row; scale *= dims[i])
+    flat = flat + result.begin[i] * scale;
+  result.begin.resize(row + 1);
+  result.begin.back() = flat;
   return result;
+}
+
+Stmt vector_loop(std::int64_t lanes, const std::function<Stmt(const Expr& lane)>& make) {
+  const Var lane = make_var("lane");
+  return {For{lane, 0, lanes, LoopKind::vector, {make(lane)}}};
 }
 
 std::optional<std::int64_t> elements_between(const Program& program, BufferId buffer,
@@ -116,26 +122,29 @@ std::optional<std::int64_t> elements_between(const Program& program, BufferId bu
   return total;
 }
 
-bool store_apart(const Program& program, const Store& a, const Store& b) {
-  return program.storage(a.buffer) != program.storage(b.buffer) ||
-         (a.buffer == b.buffer && are_apart(a.index, b.index));
+bool keeps_apart(const Program& program, const Store& store, BufferId buffer,
+                 const std::vector<Expr>& index) {
+  return program.storage(store.buffer) != program.storage(buffer) ||
+         (store.buffer == buffer && are_apart(store.index, index));
 }
 
 Block distributed(const Program& program, const Stmt& stmt) {
+  const auto* outer = stmt.as<For>();
+  if (!outer || !is_plain(*outer)) return {stmt};
   const Nest nest = nest_of(stmt);
   if (nest.body.size() < 2 || !std::ranges::all_of(nest.loops, is_plain)) return {stmt};
   std::vector<Store> stores;
   for (const Stmt& part : nest.body) {
-    const Nest each = nest_of(part);
-    if (!only_store(each) || !std::ranges::all_of(each.loops, is_plain)) return {stmt};
-    stores.push_back(*only_store(each));
+    const Store* store = store_of_nest(part);
+    if (!store || !std::ranges::all_of(nest_of(part).loops, is_plain)) return {stmt};
+    stores.push_back(*store);
   }
   Block result;
   for (std::size_t i = 0; i < stores.size(); ++i) {
     for (const BufferAccess& access : accesses({Stmt{stores[i]}}))
       for (std::size_t k = 0; k < stores.size(); ++k) {
         const bool meets =
-            access.write ? k < i && !store_apart(program, stores[i], stores[k])
+            access.write ? k < i && !keeps_apart(program, stores[k], access.buffer, access.index)
                          : program.storage(access.buffer) == program.storage(stores[k].buffer);
         if (meets) return {stmt};
       }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "ir/loop.h"
+#include "ir/target.h"
 #include "passes/nest.h"
 
 namespace cnnc {
@@ -23,14 +24,15 @@ struct StridedNest {
   Store store;
 };
 
-/// The store that is all of the nest's body; null where there is none.
-const Store* only_store(const Nest& nest);
-
 /// The nest around `store`, by its access to `buffer` at `index` along its loop `lane`; nothing
 /// where it is no such nest of plain loops, or rows of the buffer can have no view.
 std::optional<StridedNest> by_stride(const Program& program, const Nest& nest, const Store& store,
                                      BufferId buffer, const std::vector<Expr>& index,
                                      std::size_t lane);
+
+/// Whether vectors whose lanes lie `stride` elements apart in memory are put together from whole
+/// ones: further apart, or more than the lanes themselves, lane by lane is faster.
+bool may_shuffle(std::int64_t stride, ScalarType type, const Target& target);
 
 /// Calls `visit` with values of all variables of `loops`, which are plain, for each iteration.
 void for_each_point(std::span<const For> loops,
@@ -43,16 +45,20 @@ std::vector<Expr> at_begin(const StridedNest& nest, const std::vector<Expr>& ind
 /// lanes or their stride do.
 std::optional<Substitution> same_loops(const StridedNest& nest, const StridedNest& first);
 
-/// Of a buffer whose rows begin with dimension `dimension`: a view in which that is the last one.
-struct FlatRow {
-  std::size_t dimension = 0;
-  BufferId view = -1;
-  std::vector<Expr> index;  // in the view, of the element at `begin`
-};
-/// The row along which `lane` steps in `index`.
+/// The dimension with which the rows begin that `lane` steps along in `index`.
 std::size_t row_dimension(const std::vector<Expr>& index, const Var& lane);
-FlatRow flat_row(Program& program, BufferId buffer, std::size_t dimension,
-                 const std::vector<Expr>& begin);
+
+/// A view of `buffer` in which a row is the last dimension, and where in it `nest`, whose access is
+/// at `index`, begins.
+struct FlatRow {
+  BufferId view = -1;
+  std::vector<Expr> begin;
+};
+FlatRow flat_row(Program& program, const StridedNest& nest, BufferId buffer,
+                 const std::vector<Expr>& index);
+
+/// vector for lane in 0 .. lanes { make(lane) }
+Stmt vector_loop(std::int64_t lanes, const std::function<Stmt(const Expr& lane)>& make);
 
 /// How many elements lie from `from` to `to`, indices of `buffer`, in one row, which begins with
 /// dimension `row`. Nothing where they are in different rows, or differ by more than constants.
@@ -60,8 +66,9 @@ std::optional<std::int64_t> elements_between(const Program& program, BufferId bu
                                              std::size_t row, const std::vector<Expr>& from,
                                              const std::vector<Expr>& to);
 
-/// Whether two stores may change places: to different buffers, or to elements apart.
-bool store_apart(const Program& program, const Store& a, const Store& b);
+/// Whether a store and an access may change places: to different buffers, or to elements apart.
+bool keeps_apart(const Program& program, const Store& store, BufferId buffer,
+                 const std::vector<Expr>& index);
 
 /// A plain nest around several nests, each around one store that none of the others meets or reads,
 /// as a nest for each; otherwise `stmt`.

@@ -131,13 +131,8 @@ class Transposer {
     std::int64_t steps = 0;
     for (std::int64_t bit = 1; bit < nest_.lanes; bit *= 2) ++steps;
     for (const Expr& from : nest_.turned) {
-      const auto id = static_cast<BufferId>(program_.buffers.size());
-      program_.buffers.push_back({fmt::format("turned.{}", id),
-                                  {from.type(), {steps + 1, nest_.lanes, nest_.lanes}},
-                                  Memory::reg,
-                                  {},
-                                  -1,
-                                  {}});
+      const BufferId id =
+          add_registers(program_, "turned", {from.type(), {steps + 1, nest_.lanes, nest_.lanes}});
       blocks.emplace_back(from, id);
       body.push_back({Alloc{id}});
       body.push_back(rows([&](const Expr& row, const Expr& lane) {

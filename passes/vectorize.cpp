@@ -60,7 +60,7 @@ class Vectorizer {
   /// they read registers, whose rows are vectors as they are.
   std::optional<Stmt> with_neighbours_inside(const Stmt& stmt) const {
     const Nest nest = nest_of(stmt);
-    const auto* store = nest.body.size() == 1 ? nest.body.front().as<Store>() : nullptr;
+    const auto* store = only_store(nest.body);
     if (!store || nest.loops.size() != 2 ||
         memory_stride(program_, store->buffer, store->index, nest.loops[0].var) != 1 ||
         memory_stride(program_, store->buffer, store->index, nest.loops[1].var) == 1 ||

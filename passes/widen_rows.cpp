@@ -16,13 +16,6 @@ namespace cnnc {
 
 namespace {
 
-/// The last dimension with more than one element.
-std::size_t last_dimension(const Dims& dims) {
-  std::size_t last = dims.size() - 1;
-  while (last > 0 && dims[last] == 1) --last;
-  return last;
-}
-
 /// Whether elements a step apart along some dimension lie multiples of half a page apart.
 bool rows_share_places(const TensorType& type) {
   constexpr std::int64_t kHalfPage = 2048;

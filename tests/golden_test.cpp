@@ -128,8 +128,8 @@ TEST_P(Passes, keep_the_results_of_every_program_here) {
   for (const Section& section : read_golden(GetParam()).sections) {
     if (section.title != "input.loops") continue;
     const Program program = parse_program({section.title, section.body});
-    std::set<std::pair<Preserves, std::string>>
-        seen;  // most passes change nothing in most programs
+    // Most passes change nothing in most programs.
+    std::set<std::pair<Preserves, std::string>> seen;
     for (const auto& pass : loop_passes())
       for (const char* target : {"x86-64", "x86-64-v4"}) {
         const Program result = pass.run(program, *named_target(target));

@@ -8,7 +8,9 @@
 #include <limits>
 #include <string>
 
+#include "codegen/jit.h"
 #include "runtime/compile.h"
+#include "runtime/executable_state.h"
 #include "runtime/interpret_ir.h"
 #include "runtime/random.h"
 #include "runtime/threads.h"
@@ -135,6 +137,12 @@ inline std::int64_t rows_of(const Ir& ir) {
     if (buffer.memory == Memory::input && !buffer.type.dims.empty())
       return buffer.type.dims.front();
   return 1;
+}
+
+/// Machine code of a program that has passed plan_memory; `quick`: see EmitOptions.
+inline Executable machine_code(Program program, const Target& target, bool quick = false) {
+  Jit jit(program, target, 1, {.quick = quick});
+  return make_executable(std::move(program), std::move(jit), {});
 }
 
 /// Gives a compiled program what it has of `inputs`, and runs it.

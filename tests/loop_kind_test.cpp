@@ -1,8 +1,6 @@
 // Loops of every kind in machine code: from where they begin to where they end, wherever that is.
 #include <gtest/gtest.h>
 
-#include "codegen/jit.h"
-#include "runtime/executable_state.h"
 #include "tests/ir_runs.h"
 
 namespace cnnc::testing {
@@ -47,7 +45,7 @@ TEST_P(LoopKindTest, runs_from_its_begin_to_its_end) {
   const Program program = parse_program({"ranges.loops", text});
   const Tensors inputs = inputs_for(program, 1, 1, Values::real, 5);
   const Tensors expected = run(program, inputs, 1, 1);
-  Executable executable = make_executable(program, Jit(program, host_target(), 1), {});
+  Executable executable = machine_code(program, host_target());
   ThreadPool pool(2);
   EXPECT_EQ(difference(expected, run(executable, inputs, expected, 1, 1, pool), Preserves::bits),
             "");

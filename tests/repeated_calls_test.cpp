@@ -4,9 +4,7 @@
 
 #include <array>
 
-#include "codegen/jit.h"
 #include "frontend/model.h"
-#include "runtime/executable_state.h"
 #include "runtime/inspect.h"
 #include "tests/ir_runs.h"
 
@@ -101,7 +99,7 @@ TEST(RepeatedCallsOfLoops, compute_what_depends_on_inputs_in_each_call) {
 )"}),
                  std::vector<std::string>{"hoist", "plan_memory"}, host_target()));
   EXPECT_TRUE(program.kernels[0].once);
-  Executable executable = make_executable(program, Jit(program, host_target(), 1), {});
+  Executable executable = machine_code(program, host_target());
   ThreadPool pool(1);
   constexpr std::array<std::uint64_t, 3> seeds{1, 2, 3};
   for (const std::uint64_t seed : seeds) {

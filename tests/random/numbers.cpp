@@ -1,7 +1,5 @@
 #include "tests/random/numbers.h"
 
-#include "runtime/executable_state.h"
-
 namespace cnnc::testing {
 
 double learning_rate(const Model& model) {
@@ -72,11 +70,6 @@ std::map<std::string, Tensor> graph_inputs(const Graph& graph, const Tensors& in
     result.emplace(name, std::move(tensor));
   }
   return result;
-}
-
-Executable machine_code(Program program, const Target& target, bool quick) {
-  Jit jit(program, target, 1, {.quick = quick});
-  return make_executable(std::move(program), std::move(jit), {});
 }
 
 Tensors called(Executable& executable, const Tensors& inputs, const std::set<std::string>& names,

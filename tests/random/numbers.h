@@ -28,9 +28,6 @@ Tensors called_rows(const Tensors& tensors, const std::set<std::string>& by_row,
 std::map<std::string, Tensor> graph_inputs(const Graph& graph, const Tensors& inputs,
                                            std::int64_t count);
 
-/// Machine code of a program that has passed plan_memory; `quick`: see EmitOptions.
-Executable machine_code(Program program, const Target& target, bool quick = false);
-
 /// Sets the inputs, runs and reads the tensors called `names`.
 Tensors called(Executable& executable, const Tensors& inputs, const std::set<std::string>& names,
                std::int64_t count, ThreadPool& pool);
