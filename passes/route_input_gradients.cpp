@@ -5,10 +5,16 @@
 //     dx[n,y,x,i] = sum[] } }
 //     ->
 //   for n { for y, x, i { reached[n,y,x,i] = 0 }
-//     for c.block, oy, ox, c { let p = place[n,oy,ox,c]; let g = gradient[n,oy,ox,c]
-//       for fy, fx, i {
-//         reached[n, oy*2 + p/2 + 2 - fy, ox*2 + p%2 + 2 - fx, i] += g * w[c,fy,fx,i] } } }
+//     for c.block, oy, ox { for p in 0 .. 4 { lengths[p] = 0 }
+//       for c { let p = place[n,oy,ox,c]; let g = gradient[n,oy,ox,c]
+//         channels[p, lengths[p]] = c; gradients[p, lengths[p]] = g; lengths[p] += g != 0 }
+//       for p in 0 .. 4 { let length = lengths[p]
+//         for fy, fx, i { alloc sum; sum[] = 0
+//           for k in 0 .. length { sum[] += gradients[p,k] * w[channels[p,k],fy,fx,i] }
+//           reached[n, oy*2 + p/2 + 2 - fy, ox*2 + p%2 + 2 - fx, i] += sum[] } } } }
 //   for n { for y, x, i { dx[n,y,x,i] = reached[n, y + 1, x + 1, i] } }
+// The channels are sorted by the place of their arg-max so that all products that go to the same
+// pixels are added up in registers.
 #include "passes/route_input_gradients.h"
 
 #include <algorithm>
@@ -22,17 +28,17 @@ namespace cnnc {
 
 namespace {
 
-/// Adding to memory is about half as fast as adding to registers: fewer pixels would not save
-/// enough products.
+/// Sorting channels and adding up twice costs about as much again as the products: fewer pixels
+/// would not save enough of them.
 constexpr std::int64_t kFewestPixels = 4;
 /// Products of one arg-max: with fewer, finding the place costs more than is saved.
 constexpr std::int64_t kFewestProducts = 128;
 /// Along an axis shorter than this vectors would be mostly empty.
 constexpr std::int64_t kShortestVector = 16;
-/// Weights of a block of channels, which all windows read in turn: half of what the smallest
-/// first-level caches hold. Part of the meaning of a program (it fixes the order of sums), so that
-/// it does not depend on the target.
-constexpr std::int64_t kBlockBytes = 16 << 10;
+/// Weights of a block of channels, which all windows read in turn, beside the pixels that one
+/// window reaches: what first-level caches hold. Part of the meaning of a program (it fixes the
+/// order of sums), so that it does not depend on the target.
+constexpr std::int64_t kBlockBytes = 20 << 10;
 
 /// Windows of the pool that products with one pixel of dx may come from, along one axis.
 std::int64_t windows_along(std::int64_t taps, std::int64_t dilation, std::int64_t window) {
@@ -48,13 +54,14 @@ bool pays(const Program& program, const InputGradientNest& found, const PooledGr
          weight[0] * weight[1] * weight[3] >= kFewestProducts && terms <= kLongestSum;
 }
 
-/// Channels of a block: a divisor of all of them.
-std::int64_t block_of(const Dims& weight, ScalarType type) {
+/// Channels of a block: a divisor of all of them. At least as many as a window has pixels, where
+/// there are: each pixel's sums are added to memory once a block.
+std::int64_t block_of(const Dims& weight, ScalarType type, std::int64_t pixels) {
   const std::int64_t each =
       weight[0] * weight[1] * weight[3] * static_cast<std::int64_t>(size_of(type));
   std::int64_t block = 1;
-  for (std::int64_t length = 1; length <= weight[2] && length * each <= kBlockBytes; ++length)
-    if (weight[2] % length == 0) block = length;
+  for (std::int64_t length = 1; length <= weight[2]; ++length)
+    if (weight[2] % length == 0 && (block < pixels || length * each <= kBlockBytes)) block = length;
   return block;
 }
 
@@ -127,45 +134,105 @@ class Rewriter {
     return std::move(wrap(loops, {make(index)}).front());
   }
 
-  /// Adds each arg-max's products to the pixels that they reach. The weights' dimensions are still
-  /// in their old order.
-  Stmt products(const Dims& weight, ScalarType type) const {
-    const Dims& own = program_.buffer(pooled_.scattered).type.dims;
-    const std::int64_t block = block_of(weight, type);
-    const auto loop = [](std::string name, std::int64_t size) {
-      return For{make_var(std::move(name)), 0, size, LoopKind::serial, {}};
-    };
-    std::vector windows{loop("oy", own[1]), loop("ox", own[3]), loop("co", block)};
+  static For loop(std::string name, Expr size) {
+    return {make_var(std::move(name)), 0, std::move(size), LoopKind::serial, {}};
+  }
+
+  BufferId add_local(std::string_view name, TensorType type, Memory memory) {
+    Buffer buffer;
+    buffer.name = fmt::format("{}.{}", program_.buffer(reached_).name, name);
+    buffer.type = std::move(type);
+    buffer.memory = memory;
+    program_.buffers.push_back(std::move(buffer));
+    return static_cast<BufferId>(program_.buffers.size()) - 1;
+  }
+
+  /// The channels of a window that have a gradient, by the place of their arg-max.
+  struct Lists {
+    BufferId channels, gradients;  // [place, up to its length]
+    BufferId lengths;
+  };
+
+  /// Adds the products of the arg-maxes to the pixels that they reach, window by window. The
+  /// weights' dimensions are still in their old order.
+  Stmt products(const Dims& weight, ScalarType type) {
+    const Dims own = program_.buffer(pooled_.scattered).type.dims;
+    const std::int64_t pixels = pooled_.window[0] * pooled_.window[1];
+    const std::int64_t block = block_of(weight, type, pixels);
+    std::vector windows{loop("oy", own[1]), loop("ox", own[3])};
     const Expr oy = windows[0].var, ox = windows[1].var;
-    Expr channel = windows[2].var;
+    const For co = loop("co", block);
+    Expr channel = co.var;
     if (block < weight[2]) {
       windows.insert(windows.begin(), loop("co.block", weight[2] / block));
       channel = Expr(windows[0].var) * block + channel;
     }
-    const std::vector taps{loop("fy", weight[0]), loop("fx", weight[1]), loop("ci", weight[3])};
+    const Lists lists{
+        .channels = add_local("channels", {ScalarType::i32, {pixels, block}}, Memory::stack),
+        .gradients = add_local("gradients", {type, {pixels, block}}, Memory::stack),
+        .lengths = add_local("lengths", {ScalarType::i32, {pixels}}, Memory::stack)};
+    For empty = loop("p", pixels);
+    empty.body = {Stmt{Store{lists.lengths, {empty.var}, constant(ScalarType::i32, 0)}}};
+    Block body;
+    for (const BufferId list : {lists.channels, lists.gradients, lists.lengths})
+      body.push_back({Alloc{list}});
+    body.push_back({std::move(empty)});
+    body.push_back(wrap(std::span(&co, 1), listed(oy, ox, channel, lists)).front());
+    body.push_back(sums(oy, ox, weight, lists));
+    return std::move(wrap(windows, std::move(body)).front());
+  }
+
+  /// Puts a channel of a window at the end of its list, where the next one overwrites it if its
+  /// gradient is zero.
+  Block listed(const Expr& oy, const Expr& ox, const Expr& channel, const Lists& lists) const {
     const Substitution window{{pooled_.at[0], Expr(found_.samples.var)},
                               {pooled_.at[1], oy},
                               {pooled_.at[2], ox},
                               {pooled_.at[3], channel}};
-    const Var place = make_var("place"), gradient = make_var("gradient", type);
-    const Expr width(pooled_.window[1]);
-    const std::array corner{oy * pooled_.window[0] + Expr(place) / width,
-                            ox * pooled_.window[1] + Expr(place) % width};
-    std::vector<Expr> reached{found_.samples.var};
+    const Var place = make_var("place"), gradient = make_var("gradient", pooled_.gradient.type());
+    const Expr length = load(lists.lengths, ScalarType::i32, {place});
+    const std::vector<Expr> end{place, cast(ScalarType::i64, length)};
+    const Expr counts = binary(BinaryOp::not_equal, gradient, constant(gradient->type, 0));
+    return {Stmt{Let{place, cast(ScalarType::i64, substitute(pooled_.place, window))}},
+            Stmt{Let{gradient, substitute(pooled_.gradient, window)}},
+            Stmt{Store{lists.channels, end, cast(ScalarType::i32, channel)}},
+            Stmt{Store{lists.gradients, end, gradient}},
+            Stmt{Store{lists.lengths, {place}, length + cast(ScalarType::i32, counts)}}};
+  }
+
+  /// Adds up each list's products, and those sums to the pixels around their place.
+  Stmt sums(const Expr& oy, const Expr& ox, const Dims& weight, const Lists& lists) {
+    const ScalarType type = program_.buffer(reached_).type.scalar;
+    For places = loop("p", pooled_.window[0] * pooled_.window[1]);
+    const Expr place = places.var, width(pooled_.window[1]);
+    const Var length = make_var("length");
+    const std::vector taps{loop("fy", weight[0]), loop("fx", weight[1]), loop("ci", weight[3])};
+
+    For terms = loop("k", length);
+    const std::vector<Expr> entry{place, Expr(terms.var)};
+    const Expr channel = cast(ScalarType::i64, load(lists.channels, ScalarType::i32, entry));
+    const Expr product =
+        load(lists.gradients, type, entry) *
+        load(found_.weight, type, {taps[0].var, taps[1].var, channel, taps[2].var});
+    const BufferId sum = add_local("sum", {type, {}}, Memory::reg);
+    terms.body = {Stmt{Accumulate{Reduction::add, sum, {}, product}}};
+
+    const std::array corner{oy * pooled_.window[0] + place / width,
+                            ox * pooled_.window[1] + place % width};
+    std::vector<Expr> pixel{found_.samples.var};
     for (std::size_t axis = 0; axis < 2; ++axis) {
       const std::int64_t dilation = found_.dilation[axis];
-      reached.push_back(corner.at(axis) + Expr((weight[axis] - 1) * dilation) -
-                        Expr(taps[axis].var) * dilation);
+      pixel.push_back(corner.at(axis) + Expr((weight[axis] - 1) * dilation) -
+                      Expr(taps[axis].var) * dilation);
     }
-    reached.emplace_back(taps[2].var);
-    const Stmt add{Accumulate{
-        Reduction::add, reached_, reached,
-        Expr(gradient) *
-            load(found_.weight, type, {taps[0].var, taps[1].var, channel, taps[2].var})}};
-    Block body{Stmt{Let{place, cast(ScalarType::i64, substitute(pooled_.place, window))}},
-               Stmt{Let{gradient, substitute(pooled_.gradient, window)}}};
-    body.push_back(wrap(taps, {add}).front());
-    return std::move(wrap(windows, std::move(body)).front());
+    pixel.emplace_back(taps[2].var);
+
+    Block body{Stmt{Alloc{sum}}, Stmt{Store{sum, {}, constant(type, 0)}}, Stmt{std::move(terms)},
+               Stmt{Store{reached_, pixel, load(reached_, type, pixel) + load(sum, type, {})}}};
+    const Expr entries = load(lists.lengths, ScalarType::i32, {place});
+    places.body = {Stmt{Let{length, cast(ScalarType::i64, entries)}},
+                   wrap(taps, std::move(body)).front()};
+    return {std::move(places)};
   }
 
   Program& program_;

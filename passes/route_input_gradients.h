@@ -8,11 +8,12 @@
 namespace cnnc {
 
 /// Where a convolution's input gradient gathers the products of `pooled`'s image with the weights,
-/// nearly all of the image being zero, each window's arg-max adds its own products to the pixels
-/// that they reach, in scratch with a margin so that none falls outside. Within the rounding of a
-/// sum in another order (windows instead of taps, without the products with zero), for finite
-/// weights. Left alone: windows of so few pixels and weights of so few channels that full vectors
-/// over all pixels are faster, and sums that would grow long (long_sums.h).
+/// nearly all of the image being zero, the products of each window's arg-maxes are added up for
+/// each of its pixels, and then to the pixels that they reach, in scratch with a margin so that
+/// none falls outside. Within the rounding of a sum in another order (windows instead of taps, a
+/// block of channels at a time, without the products with zero), for finite weights. Left alone:
+/// windows of so few pixels and weights of so few channels that full vectors over all pixels are
+/// faster, and sums that would grow long (long_sums.h).
 void route_input_gradients(Program& program, const PooledGradient& pooled);
 
 }  // namespace cnnc
