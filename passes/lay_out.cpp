@@ -8,7 +8,8 @@
 //                             for x in 0 .. 16 { padded[0,y,c,1,x] = ... } } }    (x*2 + 1)
 //   for y, x { for co in 0 .. 3 { ... padded[0, y*2 + ky, ci, kx % 2, x + kx/2] ... } }
 // Before that, sums of few terms read images themselves where no padding is in reach
-// (bypass_padding.h); after it, rows become whole vectors (widen_rows.h).
+// (bypass_padding.h); after it, narrow axes of sums are merged (merge_taps.h) and rows become whole
+// vectors (widen_rows.h).
 #include "passes/lay_out.h"
 
 #include <algorithm>
@@ -21,6 +22,7 @@
 #include "passes/bypass_padding.h"
 #include "passes/choose_tiling.h"
 #include "passes/integer_range.h"
+#include "passes/merge_taps.h"
 #include "passes/nest.h"
 #include "passes/reduction_nest.h"
 #include "passes/widen_rows.h"
@@ -328,7 +330,8 @@ class Layouter {
 }  // namespace
 
 Program lay_out(const Program& program, const Target& target) {
-  return widen_rows(Layouter(bypass_padding(program, target), target).run(), target);
+  const Program laid_out = Layouter(bypass_padding(program, target), target).run();
+  return widen_rows(merge_taps(laid_out, target), target);
 }
 
 }  // namespace cnnc

@@ -1,6 +1,8 @@
 #include "passes/nest.h"
 
 #include <algorithm>
+#include <functional>
+#include <numeric>
 
 namespace cnnc {
 
@@ -243,10 +245,17 @@ std::size_t last_dimension(const Dims& dims) {
 }
 
 BufferId flat_view(Program& program, BufferId buffer, std::size_t from) {
-  if (from + 1 == program.buffer(buffer).type.dims.size()) return buffer;
+  return merged_view(program, buffer, from, program.buffer(buffer).type.dims.size());
+}
+
+BufferId merged_view(Program& program, BufferId buffer, std::size_t from, std::size_t to) {
+  if (from + 1 == to) return buffer;
   Buffer view = program.buffer(buffer);
   Dims& dims = view.type.dims;
-  for (; dims.size() > from + 1; dims.pop_back()) dims[dims.size() - 2] *= dims.back();
+  const auto first = dims.begin() + static_cast<std::ptrdiff_t>(from);
+  const auto last = dims.begin() + static_cast<std::ptrdiff_t>(to);
+  *first = std::accumulate(first, last, std::int64_t{1}, std::multiplies());
+  dims.erase(first + 1, last);
   view.view_of = program.storage(buffer);
   for (BufferId known = 0; known < static_cast<BufferId>(program.buffers.size()); ++known) {
     const Buffer& other = program.buffer(known);

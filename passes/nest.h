@@ -115,6 +115,8 @@ std::size_t last_dimension(const Dims& dims);
 /// `buffer` with its dimensions from `from` on as one: itself, or a view of the program, a new one
 /// where it has none.
 BufferId flat_view(Program& program, BufferId buffer, std::size_t from);
+/// The same with those from `from` to before `to` as one.
+BufferId merged_view(Program& program, BufferId buffer, std::size_t from, std::size_t to);
 
 /// Whether another buffer is a view of `buffer`.
 bool has_views(const Program& program, BufferId buffer);
