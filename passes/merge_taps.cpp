@@ -127,13 +127,13 @@ class TapMerger {
       auto* loop = stmt.as<For>();
       if (!loop) continue;
       if (const auto nest = reduction_nest(program_, stmt))
-        merge(stmt, *nest);
+        try_to_merge(stmt, *nest);
       else
         visit(loop->body);
     }
   }
 
-  void merge(Stmt& stmt, const ReductionNest& nest) {
+  void try_to_merge(Stmt& stmt, const ReductionNest& nest) {
     const auto innermost = extent(nest.axes.back());
     const std::int64_t lanes = target_.lanes(program_.buffer(nest.sum).type.scalar);
     if (nest.axes.size() < 2 || !innermost || *innermost >= lanes) return;
@@ -143,21 +143,27 @@ class TapMerger {
       if (!is_plain(slow) || !is_plain(fast) || slow.begin.constant() != 0 ||
           fast.begin.constant() != 0)
         continue;
-      Program changed = program_;
-      AxisMerger merger(changed, slow, fast);
-      const Nest whole = nest_of(stmt);
-      const auto body = merger.run(whole.body);
-      if (!body) continue;
-      std::vector<For> loops = whole.loops;
-      loops[at] = merger.loop();
-      loops.erase(loops.begin() + static_cast<std::ptrdiff_t>(at) + 1);
-      Stmt merged = wrap(loops, *body).front();
-      const auto sums = reduction_nest(changed, merged);
-      if (!sums || choose_tiling(changed, *sums, target_).cycles > kWorthIt * before) continue;
-      program_.buffers = std::move(changed.buffers);
-      stmt = std::move(merged);
-      return;
+      const std::size_t buffers = program_.buffers.size();
+      if (auto merged = merge(stmt, at)) {
+        const auto sums = reduction_nest(program_, *merged);
+        if (sums && choose_tiling(program_, *sums, target_).cycles <= kWorthIt * before) {
+          stmt = std::move(*merged);
+          return;
+        }
+      }
+      program_.buffers.resize(buffers);  // without the views
     }
+  }
+
+  /// The nest with its axes `at` and `at + 1` as one.
+  std::optional<Stmt> merge(const Stmt& stmt, std::size_t at) {
+    Nest nest = nest_of(stmt);
+    AxisMerger merger(program_, nest.loops[at], nest.loops[at + 1]);
+    const auto body = merger.run(nest.body);
+    if (!body) return std::nullopt;
+    nest.loops[at] = merger.loop();
+    nest.loops.erase(nest.loops.begin() + static_cast<std::ptrdiff_t>(at) + 1);
+    return wrap(nest.loops, *body).front();
   }
 
   Program program_;

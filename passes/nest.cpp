@@ -259,7 +259,8 @@ BufferId merged_view(Program& program, BufferId buffer, std::size_t from, std::s
   view.view_of = program.storage(buffer);
   for (BufferId known = 0; known < static_cast<BufferId>(program.buffers.size()); ++known) {
     const Buffer& other = program.buffer(known);
-    if (other.view_of == view.view_of && other.type == view.type && other.memory == view.memory)
+    if ((other.view_of == view.view_of || known == *view.view_of) && other.type == view.type &&
+        other.memory == view.memory)
       return known;
   }
   view.name = unused_name(program, program.buffer(*view.view_of).name + ".rows");

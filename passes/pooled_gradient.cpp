@@ -73,6 +73,9 @@ std::optional<PooledGradient> pooled_gradient_of(const Program& program, const K
     return std::nullopt;
   for (const For* loop : {&ky, &kx})
     if (depends_on(hit->a, loop->var) || depends_on(choice->a, loop->var)) return std::nullopt;
+  // Whoever reads the gradient in other loops knows the sample, but not its group.
+  for (const Expr& e : {hit->a, choice->a})
+    if (depends_on(e, group_loop(kernel)->var)) return std::nullopt;
   const std::array<std::int64_t, 2> window{*extent(ky), *extent(kx)};
   const auto places = stored_range(program, hit->a.as<Load>()->buffer);
   if (!places || places->low < 0 || places->high >= window[0] * window[1]) return std::nullopt;

@@ -45,14 +45,8 @@ std::int64_t windows_along(std::int64_t taps, std::int64_t dilation, std::int64_
   return ((taps - 1) * dilation + window - 1) / window + 1;
 }
 
-bool pays(const Program& program, const InputGradientNest& found, const PooledGradient& pooled) {
-  const Dims& weight = program.buffer(found.weight).type.dims;
-  std::int64_t terms = weight[2];
-  for (std::size_t axis = 0; axis < 2; ++axis)
-    terms *= windows_along(weight[axis], found.dilation[axis], pooled.window[axis]);
-  return pooled.window[0] * pooled.window[1] >= kFewestPixels && weight[3] >= kShortestVector &&
-         weight[0] * weight[1] * weight[3] >= kFewestProducts && terms <= kLongestSum;
-}
+/// Bytes of the lists of one window, which are on the stack.
+constexpr std::int64_t kMostListed = 64 << 10;
 
 /// Channels of a block: a divisor of all of them. At least as many as a window has pixels, where
 /// there are: each pixel's sums are added to memory once a block.
@@ -63,6 +57,19 @@ std::int64_t block_of(const Dims& weight, ScalarType type, std::int64_t pixels) 
   for (std::int64_t length = 1; length <= weight[2]; ++length)
     if (weight[2] % length == 0 && (block < pixels || length * each <= kBlockBytes)) block = length;
   return block;
+}
+
+bool pays(const Program& program, const InputGradientNest& found, const PooledGradient& pooled) {
+  const Dims& weight = program.buffer(found.weight).type.dims;
+  std::int64_t terms = weight[2];
+  for (std::size_t axis = 0; axis < 2; ++axis)
+    terms *= windows_along(weight[axis], found.dilation[axis], pooled.window[axis]);
+  const ScalarType type = program.buffer(found.weight).type.scalar;
+  const std::int64_t pixels = pooled.window[0] * pooled.window[1];
+  const std::int64_t listed = pixels * block_of(weight, type, pixels) *
+                              static_cast<std::int64_t>(size_of(ScalarType::i32) + size_of(type));
+  return listed <= kMostListed && pixels >= kFewestPixels && weight[3] >= kShortestVector &&
+         weight[0] * weight[1] * weight[3] >= kFewestProducts && terms <= kLongestSum;
 }
 
 class Rewriter {
@@ -85,9 +92,8 @@ class Rewriter {
           std::max(image[axis + 1] + beyond, result.dims[axis + 1] + shift_[axis]);
     }
     reached_ = static_cast<BufferId>(program_.buffers.size());
-    const std::string name = program_.buffer(found_.result).name;
     Buffer reached;
-    reached.name = name + ".reached";
+    reached.name = unused_name(program_, program_.buffer(found_.result).name + ".reached");
     reached.type = margin;
     program_.buffers.push_back(std::move(reached));
     Block body{nest(margin.dims, [&](const std::vector<Expr>& index) {
@@ -140,7 +146,7 @@ class Rewriter {
 
   BufferId add_local(std::string_view name, TensorType type, Memory memory) {
     Buffer buffer;
-    buffer.name = fmt::format("{}.{}", program_.buffer(reached_).name, name);
+    buffer.name = unused_name(program_, fmt::format("{}.{}", program_.buffer(reached_).name, name));
     buffer.type = std::move(type);
     buffer.memory = memory;
     program_.buffers.push_back(std::move(buffer));

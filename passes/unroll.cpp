@@ -17,8 +17,10 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <limits>
 #include <numeric>
 #include <optional>
+#include <set>
 
 #include "passes/nest.h"
 
@@ -38,6 +40,12 @@ constexpr std::int64_t kMostTaps = 8;
 /// Iterations of a longer one that go inside together: the first of these that fits.
 constexpr std::array<std::int64_t, 2> kIterationsInside{4, 2};
 
+/// a * b, or the largest number where that is more.
+std::int64_t times(std::int64_t a, std::int64_t b) {
+  std::int64_t result = 0;
+  return __builtin_mul_overflow(a, b, &result) ? std::numeric_limits<std::int64_t>::max() : result;
+}
+
 class Unroller {
  public:
   Unroller(const Program& program, const Target& target)
@@ -54,14 +62,13 @@ class Unroller {
       if (!loop) continue;
       const std::int64_t copies = run(loop->body);
       const auto trips = extent(*loop);
+      const std::int64_t all = times(copies, trips.value_or(1));
       if (loop->kind == LoopKind::serial && trips &&
-          (indexes_registers(*loop) || is_short(*loop, copies * *trips) ||
-           adds_to_memory(*loop, copies * *trips))) {
+          (indexes_registers(*loop) || is_short(*loop, all) || adds_to_memory(*loop, all))) {
         loop->kind = LoopKind::unroll;
-        most = std::max(most, copies * *trips);
-      } else {
-        const bool copied = loop->kind == LoopKind::unroll;
-        most = std::max(most, loop->kind == LoopKind::serial ? 1 : copies * (copied ? *trips : 1));
+        most = std::max(most, all);
+      } else if (loop->kind != LoopKind::serial) {
+        most = std::max(most, loop->kind == LoopKind::unroll ? all : copies);
       }
     }
     return most;
@@ -73,7 +80,6 @@ class Unroller {
   struct AroundTile {
     std::vector<For> loops;  // itself first, the vector last
     Block body;
-    BufferId sum = 0;
     std::size_t shared = 0;  // the last loop along which they do
     std::int64_t copies = 1;
   };
@@ -84,6 +90,7 @@ class Unroller {
     const auto* sum = tile.body.size() == 1 ? tile.body.front().as<Accumulate>() : nullptr;
     if (!sum || tile.loops.size() < 3 || !is_vector(tile.loops.back()) ||
         program_.buffer(sum->buffer).memory != Memory::reg ||
+        std::ranges::any_of(sum->index, [&](const Expr& e) { return depends_on(e, loop.var); }) ||
         !loads_vectors(sum->value, tile.loops.back().var))
       return std::nullopt;
     const Store element{sum->buffer, sum->index, {}};
@@ -93,11 +100,10 @@ class Unroller {
       if (!extent(each) || !each.begin.constant() || !separates(element, each, tile.loops))
         return std::nullopt;
       if (i + 1 == tile.loops.size()) break;
-      result.copies *= *extent(each);
+      result.copies = times(result.copies, *extent(each));
       if (load_the_same(sum->value, loop, each)) result.shared = i;
     }
     if (result.shared == 0) return std::nullopt;
-    result.sum = sum->buffer;
     result.loops = std::move(tile.loops);
     result.body = std::move(tile.body);
     return result;
@@ -109,18 +115,18 @@ class Unroller {
     const auto* loop = block[at].as<For>();
     if (!loop || !extent(*loop)) return;
     std::vector<AroundTile> tiles;
+    std::set<BufferId> sums;
     std::int64_t copies = 0, taps = 0;
     for (const Stmt& stmt : loop->body) {
       auto tile = around_tile({loop->var, loop->begin, loop->end, loop->kind, {stmt}});
       if (!tile) return;
-      for (const AroundTile& other : tiles)
-        if (other.sum == tile->sum || reads(stmt, other.sum)) return;
-      if (reads(stmt, tile->sum)) return;
-      copies += tile->copies;
+      copies += std::min(tile->copies, kMaxCopiesInside + 1);
+      const BufferId sum = program_.storage(tile->body.front().as<Accumulate>()->buffer);
+      if (copies > kMaxCopiesInside || !sums.insert(sum).second) return;
       taps = std::max(taps, *extent(tile->loops[tile->shared]));
       tiles.push_back(std::move(*tile));
     }
-    if (tiles.empty()) return;
+    if (tiles.empty() || reads(block[at], sums)) return;
     const std::int64_t trips = *extent(*loop);
     if (trips <= kMostTaps && copies * trips <= kMaxCopiesInside) {
       Block all;
@@ -153,13 +159,13 @@ class Unroller {
     replace(block, at, std::move(rest));
   }
 
-  /// Whether `stmt` reads `sum` but to add to it.
-  static bool reads(const Stmt& stmt, BufferId sum) {
+  /// Whether `stmt` reads memory of `sums` but to add to it.
+  bool reads(const Stmt& stmt, const std::set<BufferId>& sums) const {
     bool found = false;
     walk_exprs({stmt}, [&](const Expr& top) {
       walk(top, [&](const Expr& e) {
         const auto* l = e.as<Load>();
-        found |= l && l->buffer == sum;
+        found |= l && sums.contains(program_.storage(l->buffer));
       });
     });
     return found;
@@ -184,6 +190,14 @@ class Unroller {
     return result;
   }
 
+  /// Elements from one value of `var` to the next, either way; 0 where that is not constant, or
+  /// more than any short loop meets again.
+  static std::int64_t step_in(const Expr& index, const Var& var) {
+    constexpr std::int64_t kFarthest = 1 << 20;
+    const std::int64_t stride = stride_in(index, var).value_or(0);
+    return -kFarthest <= stride && stride <= kFarthest ? std::abs(stride) : 0;
+  }
+
   /// Whether iterations of `a` load elements that their neighbours along `b` load, too.
   static bool load_the_same(const Expr& value, const For& a, const For& b) {
     bool result = false;
@@ -191,8 +205,7 @@ class Unroller {
       const auto* l = e.as<Load>();
       if (!l) return;
       for (const Expr& index : l->index) {
-        const std::int64_t along_a = std::abs(stride_in(index, a.var).value_or(0));
-        const std::int64_t along_b = std::abs(stride_in(index, b.var).value_or(0));
+        const std::int64_t along_a = step_in(index, a.var), along_b = step_in(index, b.var);
         if (along_a == 0 || along_b == 0) continue;
         const std::int64_t apart = std::lcm(along_a, along_b);
         result |= apart / along_a < *extent(a) && apart / along_b < *extent(b);
