@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 #include <numeric>
+#include <tuple>
 
 namespace cnnc {
 
@@ -200,20 +201,22 @@ const For* only_sample_loop(const Kernel& kernel) {
   return loop && is_sample_loop(*loop, groups->var) ? loop : nullptr;
 }
 
-Block map_indices(
-    const Block& block,
-    const std::function<std::vector<Expr>(BufferId, const std::vector<Expr>&)>& rewrite) {
+Block map_accesses(const Block& block, const std::function<std::pair<BufferId, std::vector<Expr>>(
+                                           BufferId, const std::vector<Expr>&)>& rewrite) {
   Block result = map_exprs(block, [&](const Expr& top) {
     return transform(top, [&](const Expr& e) -> Expr {
       const auto* l = e.as<Load>();
-      return l ? load(l->buffer, e.type(), rewrite(l->buffer, l->index)) : Expr();
+      if (!l) return {};
+      auto [buffer, index] = rewrite(l->buffer, l->index);
+      return load(buffer, e.type(), std::move(index));
     });
   });
   const std::function<void(Block&)> writes = [&](Block& inner) {
     for (Stmt& stmt : inner) {
-      if (auto* store = stmt.as<Store>()) store->index = rewrite(store->buffer, store->index);
-      if (auto* accumulate = stmt.as<Accumulate>())
-        accumulate->index = rewrite(accumulate->buffer, accumulate->index);
+      if (auto* store = stmt.as<Store>())
+        std::tie(store->buffer, store->index) = rewrite(store->buffer, store->index);
+      if (auto* add = stmt.as<Accumulate>())
+        std::tie(add->buffer, add->index) = rewrite(add->buffer, add->index);
       if (auto* loop = stmt.as<For>()) writes(loop->body);
       if (auto* branch = stmt.as<If>()) {
         writes(branch->then_body);
@@ -223,6 +226,14 @@ Block map_indices(
   };
   writes(result);
   return result;
+}
+
+Block map_indices(
+    const Block& block,
+    const std::function<std::vector<Expr>(BufferId, const std::vector<Expr>&)>& rewrite) {
+  return map_accesses(block, [&](BufferId buffer, const std::vector<Expr>& index) {
+    return std::pair(buffer, rewrite(buffer, index));
+  });
 }
 
 std::string unused_name(const Program& program, const std::string& name) {
@@ -242,6 +253,10 @@ std::size_t last_dimension(const Dims& dims) {
   std::size_t last = dims.size() - 1;
   while (last > 0 && dims[last] == 1) --last;
   return last;
+}
+
+bool can_be_viewed(Memory memory) {
+  return memory != Memory::reg && memory != Memory::stack && memory != Memory::constant;
 }
 
 BufferId flat_view(Program& program, BufferId buffer, std::size_t from) {

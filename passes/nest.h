@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "ir/loop.h"
@@ -96,6 +97,10 @@ bool wants_samples(const For& sample_loop);
 /// otherwise.
 const For* only_sample_loop(const Kernel& kernel);
 
+/// `block` with buffer and index of each load, store and accumulation rewritten; `rewrite` takes
+/// both as written.
+Block map_accesses(const Block& block, const std::function<std::pair<BufferId, std::vector<Expr>>(
+                                           BufferId, const std::vector<Expr>&)>& rewrite);
 /// `block` with the indices of each load, store and accumulation rewritten; `rewrite` takes the
 /// buffer as written and the index.
 Block map_indices(
@@ -111,6 +116,10 @@ BufferId add_registers(Program& program, std::string_view name, TensorType type)
 
 /// The last dimension with more than one element; the first one where there is none.
 std::size_t last_dimension(const Dims& dims);
+
+/// Whether buffers there may have a view more. Registers have none, blocks on the stack none but
+/// those that are allocated with them, and those of constants would hold the numbers once more.
+bool can_be_viewed(Memory memory);
 
 /// `buffer` with its dimensions from `from` on as one: itself, or a view of the program, a new one
 /// where it has none.

@@ -1,33 +1,31 @@
 #include "passes/renumber_buffers.h"
 
-#include <functional>
+#include <utility>
+
+#include "passes/nest.h"
 
 namespace cnnc {
 
 namespace {
 
+void renumber_allocs(Block& block, const std::vector<BufferId>& numbers) {
+  for (Stmt& stmt : block) {
+    if (auto* alloc = stmt.as<Alloc>())
+      alloc->buffer = numbers.at(static_cast<std::size_t>(alloc->buffer));
+    if (auto* loop = stmt.as<For>()) renumber_allocs(loop->body, numbers);
+    if (auto* branch = stmt.as<If>()) {
+      renumber_allocs(branch->then_body, numbers);
+      renumber_allocs(branch->else_body, numbers);
+    }
+  }
+}
+
 /// Gives every buffer in `block` its new number.
 void renumber(Block& block, const std::vector<BufferId>& numbers) {
-  const auto number = [&](BufferId id) { return numbers.at(static_cast<std::size_t>(id)); };
-  block = map_exprs(block, [&](const Expr& top) {
-    return transform(top, [&](const Expr& expr) -> Expr {
-      const auto* l = expr.as<Load>();
-      return l ? load(number(l->buffer), expr.type(), l->index) : Expr();
-    });
+  block = map_accesses(block, [&](BufferId id, const std::vector<Expr>& index) {
+    return std::pair(numbers.at(static_cast<std::size_t>(id)), index);
   });
-  const std::function<void(Block&)> statements = [&](Block& stmts) {
-    for (Stmt& stmt : stmts) {
-      if (auto* store = stmt.as<Store>()) store->buffer = number(store->buffer);
-      if (auto* accumulate = stmt.as<Accumulate>()) accumulate->buffer = number(accumulate->buffer);
-      if (auto* alloc = stmt.as<Alloc>()) alloc->buffer = number(alloc->buffer);
-      if (auto* loop = stmt.as<For>()) statements(loop->body);
-      if (auto* branch = stmt.as<If>()) {
-        statements(branch->then_body);
-        statements(branch->else_body);
-      }
-    }
-  };
-  statements(block);
+  renumber_allocs(block, numbers);
 }
 
 }  // namespace

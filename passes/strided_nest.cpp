@@ -13,12 +13,6 @@ bool loads(const std::vector<Expr>& index) {
   return found;
 }
 
-/// Registers have no views, blocks on the stack none but those that are allocated with them, and
-/// those of constants would hold the numbers once more.
-bool can_be_viewed(Memory memory) {
-  return memory != Memory::reg && memory != Memory::stack && memory != Memory::constant;
-}
-
 }  // namespace
 
 std::size_t row_dimension(const std::vector<Expr>& index, const Var& lane) {
