@@ -37,13 +37,13 @@ class FunctionEmitter {
 
   /// The kernel's statements; parallel loops among them become functions of their own.
   void emit_entry(const Block& block) {
-    emit_block(block, Scope{});
+    emit_block(block, outermost());
     finish();
   }
 
   /// A part of a parallel loop's body: arguments are the context, the worker and the unit's.
   void emit_part(const CodeUnit& unit) {
-    Scope scope;
+    Scope scope = outermost();
     for (std::size_t i = 0; i < unit.arguments.size(); ++i)
       scope.variables[unit.arguments[i]] = function_.getArg(static_cast<unsigned>(i) + 2);
     emit_for(*unit.part, scope);
@@ -53,11 +53,17 @@ class FunctionEmitter {
   /// The body of a parallel loop, for the iterations that the arguments say.
   void emit_parallel_body(const For& loop) {
     is_parallel_body_ = true;
-    emit_loop(loop, function_.getArg(1), function_.getArg(2), Scope{});
+    emit_loop(loop, function_.getArg(1), function_.getArg(2), outermost());
     finish();
   }
 
  private:
+  Scope outermost() const {
+    Scope scope;
+    scope.ranges.program = &program_;
+    return scope;
+  }
+
   void finish() {
     build_.CreateRetVoid();
     build_.SetInsertPoint(entry_);
@@ -161,8 +167,7 @@ class FunctionEmitter {
     const Buffer& buffer = program_.buffer(id);
     llvm::IRBuilder<>::InsertPointGuard guard(build_);
     build_.SetInsertPoint(entry_, entry_->begin());
-    const auto bytes = static_cast<std::uint64_t>(element_count(buffer.type.dims, 1)) *
-                       size_of(buffer.type.scalar);
+    const auto bytes = static_cast<std::uint64_t>(readable_bytes(byte_count(buffer.type)));
     auto* memory =
         build_.CreateAlloca(llvm::ArrayType::get(build_.getInt8Ty(), bytes), nullptr, buffer.name);
     memory->setAlignment(llvm::Align(kBufferAlignment));
@@ -185,6 +190,7 @@ class FunctionEmitter {
         if (*lanes == 0) return;
         Scope inner = scope;
         inner.variables[loop.var] = begin;
+        set_range(loop, inner);
         if (*lanes > 1) {
           inner.lane = loop.var;
           inner.lanes = static_cast<unsigned>(*lanes);
@@ -199,14 +205,24 @@ class FunctionEmitter {
           return;
         }
         Scope inner = scope;
+        const auto first = range_of(loop.begin, scope.ranges);
         for (std::int64_t i = 0; i < *extent; ++i) {
           inner.variables[loop.var] =
               build_.CreateAdd(begin, build_.getInt64(static_cast<std::uint64_t>(i)));
+          inner.ranges.variables.erase(loop.var);
+          if (first) inner.ranges.variables[loop.var] = {first->low + i, first->high + i};
           emit_block(loop.body, inner);
         }
         return;
       }
     }
+  }
+
+  /// Between which values the variable of `loop` is inside of it.
+  static void set_range(const For& loop, Scope& scope) {
+    const auto begin = range_of(loop.begin, scope.ranges), end = range_of(loop.end, scope.ranges);
+    scope.ranges.variables.erase(loop.var);
+    if (begin && end) scope.ranges.variables[loop.var] = {begin->low, end->high - 1};
   }
 
   /// for (i = begin; i < end; ++i) body
@@ -220,6 +236,7 @@ class FunctionEmitter {
     auto* var = build_.CreatePHI(build_.getInt64Ty(), 2, loop.var->name);
     var->addIncoming(begin, before);
     scope.variables[loop.var] = var;
+    set_range(loop, scope);
     emit_block(loop.body, scope);
     auto* next = build_.CreateAdd(var, build_.getInt64(1), "", /*HasNUW=*/false, /*HasNSW=*/true);
     var->addIncoming(next, build_.GetInsertBlock());

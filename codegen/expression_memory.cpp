@@ -1,8 +1,12 @@
 // How expressions reach memory: addresses, loads and stores of ExpressionEmitter.
 #include <llvm/IR/Intrinsics.h>
 
+#include <algorithm>
+#include <bit>
+
 #include "codegen/bounds_checks.h"
 #include "codegen/expressions.h"
+#include "codegen/kernel_abi.h"
 #include "codegen/lanes.h"
 #include "codegen/vector_access.h"
 
@@ -106,10 +110,28 @@ llvm::Value* ExpressionEmitter::permuted_row(BufferId buffer,
       mask);
 }
 
-/// Whether part vectors of `buffer` go under a mask.
-bool ExpressionEmitter::takes_masks(BufferId buffer, const Scope& scope) const {
-  return masks_ && program_.buffer(buffer).memory != Memory::reg &&
-         scope.updated != program_.storage(buffer);
+/// Whether part vectors of `buffer` are loaded and stored at once: not those in registers, which
+/// they would keep out of them.
+bool ExpressionEmitter::goes_at_once(BufferId buffer, const Scope& scope) const {
+  return program_.buffer(buffer).memory != Memory::reg && scope.updated != program_.storage(buffer);
+}
+
+/// Neighbours from `index` on: a whole vector of which some lanes are not asked for can be loaded
+/// where these, too, are memory of the buffer or behind its end (readable_bytes).
+PartLoad ExpressionEmitter::part_load(BufferId buffer, const std::vector<Expr>& index,
+                                      const Scope& scope) const {
+  if (!goes_at_once(buffer, scope)) return PartLoad::pieces;
+  const TensorType& type = program_.buffer(buffer).type;
+  // All lanes that are asked for are elements of the buffer: the last one of them at most this one.
+  std::int64_t last = 0, scale = 1;
+  for (std::size_t i = index.size(); i-- > 0; scale *= type.dims[i]) {
+    const auto range = range_of(index[i], scope.ranges);
+    last += (range ? std::min(range->high, type.dims[i] - 1) : type.dims[i] - 1) * scale;
+  }
+  const auto size = static_cast<std::int64_t>(size_of(type.scalar));
+  const std::int64_t unasked = std::bit_ceil(scope.lanes) - scope.lanes;
+  if ((last + 1 + unasked) * size <= readable_bytes(byte_count(type))) return PartLoad::whole;
+  return masks_ ? PartLoad::masked : PartLoad::pieces;
 }
 
 llvm::Value* ExpressionEmitter::load(BufferId buffer, const std::vector<Expr>& index,
@@ -127,9 +149,8 @@ llvm::Value* ExpressionEmitter::load(BufferId buffer, const std::vector<Expr>& i
     auto* vector = llvm::FixedVectorType::get(memory, scope.lanes);
     auto* zero = llvm::Constant::getNullValue(vector);
     if (at.stride == 1 && !scope.mask) {
-      const bool masks = takes_masks(buffer, scope);
-      result =
-          load_neighbours(build_, memory, pointer(buffer, at.offset), scope.lanes, align, masks);
+      result = load_neighbours(build_, memory, pointer(buffer, at.offset), scope.lanes, align,
+                               part_load(buffer, index, scope));
     } else if (at.stride == 1) {
       result = build_.CreateMaskedLoad(vector, pointer(buffer, at.offset), align, scope.mask, zero);
     } else if (scope.mask) {
@@ -172,13 +193,13 @@ void ExpressionEmitter::store(BufferId buffer, const std::vector<Expr>& index, l
   if (at.stride == 1 && !scope.mask && program_.buffer(buffer).memory == Memory::reg) {
     build_.CreateAlignedStore(value, pointer(buffer, at.offset), align);
   } else if (at.stride == 1 && !scope.mask) {
-    const bool masks = masked_stores_ && takes_masks(buffer, scope);
+    const bool masks = masked_stores_ && goes_at_once(buffer, scope);
     store_neighbours(build_, value, pointer(buffer, at.offset), align, masks);
   } else if (at.stride == 1) {
     build_.CreateMaskedStore(value, pointer(buffer, at.offset), align, scope.mask);
   } else if (scope.mask) {
     build_.CreateMaskedScatter(value, pointer(buffer, lane_offsets(at, scope)), align, scope.mask);
-  } else if (masked_stores_ && takes_masks(buffer, scope) && at.stride && *at.stride > 1 &&
+  } else if (masked_stores_ && goes_at_once(buffer, scope) && at.stride && *at.stride > 1 &&
              *at.stride <= kLongestShuffledStride && size_of(type) >= 4) {
     store_strided(build_, value, pointer(buffer, at.offset), static_cast<unsigned>(*at.stride),
                   align);

@@ -7,6 +7,8 @@
 #include <optional>
 #include <unordered_map>
 
+#include "codegen/vector_access.h"
+#include "ir/integer_range.h"
 #include "ir/loop.h"
 #include "ir/target.h"
 
@@ -16,12 +18,13 @@ namespace cnnc {
 /// vector.
 struct Scope {
   std::unordered_map<Var, llvm::Value*>
-      variables;  // of the vector variable: its first lane's value
-  Var lane;       // the vector variable; null outside vector loops
+      variables;        // of the vector variable: its first lane's value
+  RangeContext ranges;  // of these variables, where they are known
+  Var lane;             // the vector variable; null outside vector loops
   unsigned lanes = 1;
   llvm::Value* mask = nullptr;  // <lanes x i1> inside an If on the vector variable
-  /// Memory that the statement reads and writes. Part vectors of it go without masks: a load under
-  /// a mask waits for every store that its whole register meets.
+  /// Memory that the statement reads and writes. Part vectors of it are loaded lane by lane or in
+  /// powers of two: one load under a mask waits for every store that its whole register meets.
   std::optional<BufferId> updated;
 };
 
@@ -57,7 +60,8 @@ class ExpressionEmitter {
   void check(BufferId buffer, const std::vector<Expr>& index, const Scope& scope);
   Access access(BufferId buffer, const std::vector<Expr>& index, const Scope& scope);
   llvm::Value* lane_offsets(const Access& access, const Scope& scope);
-  bool takes_masks(BufferId buffer, const Scope& scope) const;
+  bool goes_at_once(BufferId buffer, const Scope& scope) const;
+  PartLoad part_load(BufferId buffer, const std::vector<Expr>& index, const Scope& scope) const;
   llvm::Value* pointer(BufferId buffer, llvm::Value* offset);
   llvm::Value* permuted_row(BufferId buffer, const std::vector<std::int64_t>& offsets);
   llvm::Value* choose(const std::vector<std::int64_t>& from_a, llvm::Value* a, llvm::Value* b);

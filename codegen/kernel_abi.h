@@ -32,7 +32,13 @@ struct KernelContext {
 
 using KernelFunction = void (*)(KernelContext* context);
 
-/// Every buffer starts at a multiple of this many bytes.
+/// Every buffer starts at a multiple of this many bytes, and what follows it up to the next such
+/// multiple can be read: kernels load whole vectors of which they use a part.
 inline constexpr std::int64_t kBufferAlignment = 64;
+
+/// Bytes of a buffer of `bytes`, with those behind its end that can be read.
+constexpr std::int64_t readable_bytes(std::int64_t bytes) {
+  return (bytes + kBufferAlignment - 1) / kBufferAlignment * kBufferAlignment;
+}
 
 }  // namespace cnnc

@@ -40,13 +40,15 @@ void store_lanes(llvm::IRBuilder<>& build, llvm::Value* value, unsigned begin, u
 }  // namespace
 
 llvm::Value* load_neighbours(llvm::IRBuilder<>& build, llvm::Type* element, llvm::Value* first,
-                             unsigned lanes, llvm::Align align, bool masks) {
-  if (!masks || !is_part_vector(element, lanes))
-    return build.CreateAlignedLoad(llvm::FixedVectorType::get(element, lanes), first, align);
+                             unsigned lanes, llvm::Align align, PartLoad how) {
   const unsigned width = std::bit_ceil(lanes);
-  llvm::Value* all = build.CreateMaskedLoad(llvm::FixedVectorType::get(element, width), first,
-                                            align, first_lanes(build, lanes, width));
-  return resized(build, all, lanes);
+  auto* whole = llvm::FixedVectorType::get(element, width);
+  if (how == PartLoad::whole && width > lanes)
+    return resized(build, build.CreateAlignedLoad(whole, first, align), lanes);
+  if (how != PartLoad::masked || !is_part_vector(element, lanes))
+    return build.CreateAlignedLoad(llvm::FixedVectorType::get(element, lanes), first, align);
+  return resized(
+      build, build.CreateMaskedLoad(whole, first, align, first_lanes(build, lanes, width)), lanes);
 }
 
 void store_neighbours(llvm::IRBuilder<>& build, llvm::Value* value, llvm::Value* first,

@@ -8,10 +8,16 @@ namespace cnnc {
 /// The longest stride at which whole vectors are faster than lane by lane.
 inline constexpr std::int64_t kLongestShuffledStride = 8;
 
-/// `lanes` neighbours. Where `masks` says that the target has loads under a mask, 3 or 7 lanes take
-/// one instruction and not one for each power of two in them. Nothing behind the last one is read.
+/// How lanes are loaded whose number is no power of two, say 3 or 7.
+enum class PartLoad {
+  pieces,  // a load for each power of two in it
+  masked,  // one load under a mask; some cores take three times as long for it as for the next one
+  whole,   // one load of the next power of two; what is behind the last lane is read, not used
+};
+
+/// `lanes` neighbours.
 llvm::Value* load_neighbours(llvm::IRBuilder<>& build, llvm::Type* element, llvm::Value* first,
-                             unsigned lanes, llvm::Align align, bool masks);
+                             unsigned lanes, llvm::Align align, PartLoad how);
 /// Where `masks` says that stores under a mask are as fast as others (AVX's take cores of some
 /// makers dozens of cycles), one of those; otherwise part vectors as two stores that may overlap.
 void store_neighbours(llvm::IRBuilder<>& build, llvm::Value* value, llvm::Value* first,

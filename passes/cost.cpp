@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ir/integer_range.h"
 #include "passes/core_model.h"
-#include "passes/integer_range.h"
 #include "passes/nest.h"
 #include "passes/touched_bytes.h"
 

@@ -11,7 +11,7 @@
 #include <optional>
 #include <set>
 
-#include "passes/integer_range.h"
+#include "ir/integer_range.h"
 #include "passes/nest.h"
 #include "passes/permute_buffer.h"
 
@@ -69,8 +69,8 @@ class RowFuser {
     }
     if (!rows || *extent(*block[at + 1].as<For>()) * *rows > *extent(*block[at].as<For>()) ||
         count_accesses({block.begin() + static_cast<std::ptrdiff_t>(at),
-                    block.begin() + static_cast<std::ptrdiff_t>(end)},
-                   *image) != count_accesses(program_, *image))
+                        block.begin() + static_cast<std::ptrdiff_t>(end)},
+                       *image) != count_accesses(program_, *image))
       return;
     Stmt fused = in_bands(block, at, end, *image, *rows);
     block.erase(block.begin() + static_cast<std::ptrdiff_t>(at) + 1,

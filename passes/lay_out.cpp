@@ -19,9 +19,9 @@
 #include <set>
 #include <span>
 
+#include "ir/integer_range.h"
 #include "passes/bypass_padding.h"
 #include "passes/choose_tiling.h"
-#include "passes/integer_range.h"
 #include "passes/merge_taps.h"
 #include "passes/nest.h"
 #include "passes/reduction_nest.h"

@@ -10,7 +10,7 @@
 #include <optional>
 #include <set>
 
-#include "passes/integer_range.h"
+#include "ir/integer_range.h"
 #include "passes/interleave_stores.h"
 #include "passes/nest.h"
 

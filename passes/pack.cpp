@@ -12,10 +12,10 @@
 #include <set>
 #include <span>
 
+#include "ir/integer_range.h"
 #include "passes/drop_unused_buffers.h"
 #include "passes/elementwise_kernel.h"
 #include "passes/footprint.h"
-#include "passes/integer_range.h"
 #include "passes/nest.h"
 
 namespace cnnc {

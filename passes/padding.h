@@ -5,8 +5,8 @@
 #include <optional>
 #include <vector>
 
+#include "ir/integer_range.h"
 #include "ir/loop.h"
-#include "passes/integer_range.h"
 #include "passes/nest.h"
 
 namespace cnnc {

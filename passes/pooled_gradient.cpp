@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <optional>
 
-#include "passes/integer_range.h"
+#include "ir/integer_range.h"
 #include "passes/nest.h"
 
 namespace cnnc {

@@ -14,9 +14,9 @@
 #include <algorithm>
 #include <optional>
 
+#include "ir/integer_range.h"
 #include "passes/footprint.h"
 #include "passes/forward_copies.h"
-#include "passes/integer_range.h"
 #include "passes/merge_rows.h"
 #include "passes/nest.h"
 

@@ -11,7 +11,7 @@
 #include <algorithm>
 #include <set>
 
-#include "passes/integer_range.h"
+#include "ir/integer_range.h"
 #include "passes/nest.h"
 #include "passes/write_borders_once.h"
 

@@ -4,8 +4,8 @@
 #include <map>
 #include <vector>
 
+#include "ir/integer_range.h"
 #include "ir/loop.h"
-#include "passes/integer_range.h"
 
 namespace cnnc {
 

@@ -5,9 +5,9 @@
 
 #include "codegen/host.h"
 #include "frontend/model.h"
+#include "ir/integer_range.h"
 #include "ir/layer.h"
 #include "passes/cost.h"
-#include "passes/integer_range.h"
 #include "runtime/compile.h"
 #include "runtime/machine_peak.h"
 #include "runtime/summary.h"

@@ -1,5 +1,5 @@
 // Between which values integer expressions stay.
-#include "passes/integer_range.h"
+#include "ir/integer_range.h"
 
 #include <gtest/gtest.h>
 

@@ -74,20 +74,61 @@ Tensors distinct_inputs(const Program& program) {
   return inputs;
 }
 
+/// Neighbours that a vector reads where buffers end 0 to 16 elements later, from an index that is
+/// known, that a loop goes through, or that is data, along the last dimension or the one before.
+Program ends_after(ScalarType type, std::int64_t lanes) {
+  const auto name = name_of(type);
+  std::string buffers = "  count : i64[] input\n  one : i64[1] input\n", kernels;
+  for (std::int64_t behind = 0; behind <= 16; ++behind) {
+    // Whole units of 64 elements of any type: the end of the buffer is that of its page.
+    const std::int64_t size = (2 * (lanes + behind) + 63) / 64 * 64, last = size - behind - lanes;
+    const std::string by = fmt::format("behind{}", behind);
+    buffers += fmt::format("  {0} : {1}[{2}] input\n  {0}.rows : {1}[2,{3}] input\n", by, name,
+                           size, size / 2);
+    const auto read = [&](std::string_view how, std::string_view from, std::string_view loop) {
+      buffers += fmt::format("  {}.{} : {}[2,{}] output\n", by, how, name, lanes);
+      kernels += fmt::format(
+          "  kernel {0}.{1}.k {{\nfor i in {2} {{\nvector for v in 0 .. {3} {{\n"
+          "{0}.{1}[i, v] = {4}\n}}\n}}\n}}\n",
+          by, how, loop, lanes, from);
+    };
+    read("known", fmt::format("{}[{} + v]", by, last), "0 .. 1");
+    read("looped", fmt::format("{}[{} + i + v]", by, last - 1), "0 .. 2");
+    read("data", fmt::format("{}[{} + one[0] + v]", by, last - 1), "0 .. 1");
+    const std::int64_t column = size / 2 - behind - lanes;
+    if (column < 0) continue;
+    read("first_row", fmt::format("{}.rows[0, {} + v]", by, column), "0 .. 1");
+    read("any_row", fmt::format("{}.rows[i, {} + v]", by, column), "0 .. 2");
+  }
+  return parse_program({"ends", fmt::format("program ends {{\n{}{}}}\n", buffers, kernels)});
+}
+
 class VectorAccess : public ::testing::TestWithParam<ScalarType> {};
+
+/// On memory that notices what is touched beside its buffers.
+void expect_same_results(const Program& program, const Tensors& inputs, std::int64_t lanes) {
+  const Tensors expected = interpret_ir(program, inputs, 1);
+  for (const Target& target : targets_of_this_machine()) {
+    GuardedExecutable executable(program, target);
+    ThreadPool pool(1);
+    const Tensors got = run(executable, inputs, expected, 1, 1, pool);
+    EXPECT_EQ(difference(expected, got, Preserves::bits), "") << lanes << " lanes, " << target.name;
+  }
+}
 
 TEST_P(VectorAccess, moves_these_lanes_and_touches_no_others) {
   for (const std::int64_t lanes : kLanes) {
     const Program program = moves_of(GetParam(), lanes);
-    const Tensors inputs = distinct_inputs(program);
-    const Tensors expected = interpret_ir(program, inputs, 1);
-    for (const Target& target : targets_of_this_machine()) {
-      GuardedExecutable executable(program, target);
-      ThreadPool pool(1);
-      const Tensors got = run(executable, inputs, expected, 1, 1, pool);
-      EXPECT_EQ(difference(expected, got, Preserves::bits), "")
-          << lanes << " lanes, " << target.name;
-    }
+    expect_same_results(program, distinct_inputs(program), lanes);
+  }
+}
+
+TEST_P(VectorAccess, reads_nothing_behind_a_buffer) {
+  for (const std::int64_t lanes : {3, 5, 7, 11, 19}) {
+    const Program program = ends_after(GetParam(), lanes);
+    Tensors inputs = distinct_inputs(program);
+    inputs.at("one").set(0, 1);
+    expect_same_results(program, inputs, lanes);
   }
 }
 

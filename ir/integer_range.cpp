@@ -1,4 +1,4 @@
-#include "passes/integer_range.h"
+#include "ir/integer_range.h"
 
 #include <algorithm>
 #include <array>
