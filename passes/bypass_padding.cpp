@@ -36,6 +36,12 @@ double volume(const Box& box) {
   return result;
 }
 
+bool contains(const Box& a, const Box& b) {
+  return std::ranges::equal(a, b, [](const IntegerRange& outer, const IntegerRange& inner) {
+    return outer.low <= inner.low && inner.high <= outer.high;
+  });
+}
+
 /// What reads a padded image, in pieces of which some read the image instead.
 struct Readers {
   Block pieces;
@@ -163,7 +169,10 @@ class Bypass {
         if (access.buffer != padding.buffer) continue;
         auto box = box_of(access.index, ranges);
         if (!box) return std::nullopt;
-        if (std::ranges::find(boxes, *box) == boxes.end()) boxes.push_back(std::move(*box));
+        const auto holds = [&](const Box& other) { return contains(other, *box); };
+        if (std::ranges::any_of(boxes, holds)) continue;
+        std::erase_if(boxes, [&](const Box& other) { return contains(*box, other); });
+        boxes.push_back(std::move(*box));
       }
     }
     return boxes;

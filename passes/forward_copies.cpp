@@ -26,7 +26,8 @@ struct Copy {
 
 class Forwarder {
  public:
-  explicit Forwarder(const Program& program) : program_(program) {}
+  Forwarder(const Program& program, const std::function<bool(const Buffer&)>& into)
+      : program_(program), into_(into) {}
 
   Program run() {
     for (Kernel& kernel : program_.kernels) {
@@ -39,7 +40,7 @@ class Forwarder {
  private:
   /// Loops of few iterations whose variable alone decides what is stored, written out, unless that
   /// is the same constant in all of them.
-  static Block without_choices(const Block& block) {
+  Block without_choices(const Block& block) const {
     Block result;
     for (const Stmt& stmt : block) {
       const auto* loop = stmt.as<For>();
@@ -98,11 +99,18 @@ class Forwarder {
     return block;
   }
 
-  static bool chooses(const For& loop) {
+  bool is_wanted(BufferId image) const {
+    return !into_ || into_(program_.buffer(program_.storage(image)));
+  }
+
+  bool chooses(const For& loop) const {
     constexpr std::int64_t kFew = 8;
     if (!is_plain(loop) || *extent(loop) > kFew) return false;
     bool found = false, plain = true;
-    walk(loop.body, [&](const Stmt& stmt) { plain &= stmt.as<For>() || stmt.as<Store>(); });
+    walk(loop.body, [&](const Stmt& stmt) {
+      const auto* store = stmt.as<Store>();
+      plain &= stmt.as<For>() || (store && is_wanted(store->buffer));
+    });
     walk_exprs(loop.body, [&](const Expr& top) {
       walk(top, [&](const Expr& e) {
         const auto* select = e.as<Select>();
@@ -135,8 +143,8 @@ class Forwarder {
     }
     const auto* store = stmt.as<Store>();
     const auto* source = store ? store->value.as<Load>() : nullptr;
-    if (!source || !is_temporary(source->buffer) || !covers(*source, loops) ||
-        !keeps_neighbours(*store, *source))
+    if (!source || !is_wanted(store->buffer) || !is_temporary(source->buffer) ||
+        !covers(*source, loops) || !keeps_neighbours(*store, *source))
       return;
     copies.push_back({source->buffer, *store, source->index});
   }
@@ -198,9 +206,9 @@ class Forwarder {
 
   static std::size_t first_store(const Block& block, std::size_t at, BufferId buffer) {
     std::size_t first = 0;
-    while (first < at && std::ranges::none_of(accesses({block[first]}), [&](const auto& access) {
-             return access.buffer == buffer;
-           }))
+    while (first < at && std::ranges::none_of(
+                             accesses({block[first]}),
+                             [&](const auto& access) { return access.buffer == buffer; }))
       ++first;
     return first;
   }
@@ -257,10 +265,13 @@ class Forwarder {
   }
 
   Program program_;
+  const std::function<bool(const Buffer&)>& into_;
 };
 
 }  // namespace
 
-Program forward_copies(const Program& program) { return Forwarder(program).run(); }
+Program forward_copies(const Program& program, const std::function<bool(const Buffer&)>& into) {
+  return Forwarder(program, into).run();
+}
 
 }  // namespace cnnc

@@ -8,7 +8,8 @@
 //                             for x in 0 .. 16 { padded[0,y,c,1,x] = ... } } }    (x*2 + 1)
 //   for y, x { for co in 0 .. 3 { ... padded[0, y*2 + ky, ci, kx % 2, x + kx/2] ... } }
 // Before that, sums of few terms read images themselves where no padding is in reach
-// (bypass_padding.h); after it, narrow axes of sums are merged (merge_taps.h) and rows become whole
+// (bypass_padding.h) and go through the rows that they fill together (merge_small_sums.h); after
+// it, narrow axes of sums are merged (merge_taps.h) and rows become whole
 // vectors (widen_rows.h).
 #include "passes/lay_out.h"
 
@@ -22,6 +23,7 @@
 #include "ir/integer_range.h"
 #include "passes/bypass_padding.h"
 #include "passes/choose_tiling.h"
+#include "passes/merge_small_sums.h"
 #include "passes/merge_taps.h"
 #include "passes/nest.h"
 #include "passes/reduction_nest.h"
@@ -330,7 +332,8 @@ class Layouter {
 }  // namespace
 
 Program lay_out(const Program& program, const Target& target) {
-  const Program laid_out = Layouter(bypass_padding(program, target), target).run();
+  const Program merged = merge_small_sums(bypass_padding(program, target), target);
+  const Program laid_out = Layouter(merged, target).run();
   return widen_rows(merge_taps(laid_out, target), target);
 }
 

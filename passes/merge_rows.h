@@ -1,16 +1,26 @@
 // Nests that fill one image side by side.
 #pragma once
 
+#include <functional>
 #include "ir/loop.h"
 #include "ir/target.h"
 
 namespace cnnc {
 
+/// Whether one sample of a storage is larger than the first-level cache.
+bool exceeds_first_cache(const Program& program, BufferId image, const Target& target);
+
+/// Whether two loops are to go through an image (a storage) together.
+using RowsPay = std::function<bool(const Stmt& a, const Stmt& b, BufferId image)>;
+
 /// Nests that one after the other write to different places of the same rows of an image (the
-/// phases of a strided convolution's input gradient) go through it together, band by band: a line
-/// of the cache is then written once, not once for each. Done where the image is larger than the
-/// first-level cache, or where they store elements that lie apart (interleave_stores.h), if what
-/// they read in every band is small. A step of `slide_rows`. Preserves bits.
+/// phases of a strided convolution's input gradient) go through it together, band by band, as far
+/// as both go: a line of the cache is then written once, not once for each. Done where that pays,
+/// if what they read in every band is small. Preserves bits.
+Program merge_rows(const Program& program, const Target& target, const RowsPay& pays);
+
+/// Where the image is larger than the first-level cache, or where they store elements that lie
+/// apart (interleave_stores.h). A step of `slide_rows`.
 Program merge_rows(const Program& program, const Target& target);
 
 }  // namespace cnnc

@@ -1,0 +1,93 @@
+// merge_small_sums:
+//   for y, x, c { even[y,x,c] = a[y,x,c] * w[c] }
+//   for y, x, c { odd[y,x,c] = a[y,x,c] * v[c] }
+//   for y, x, phase, c { image[y,x,phase,c] = select(phase < 1, even[y,x,c], odd[y,x,c]) }
+//     ->
+//   for y { for x, c { image[y,x,0,c] = a[y,x,c] * w[c] }
+//           for x, c { image[y,x,1,c] = a[y,x,c] * v[c] } }
+#include "passes/merge_small_sums.h"
+
+#include <map>
+#include <set>
+
+#include "passes/choose_tiling.h"
+#include "passes/forward_copies.h"
+#include "passes/merge_rows.h"
+#include "passes/nest.h"
+
+namespace cnnc {
+
+namespace {
+
+/// What moves between the first two caches, there or back.
+constexpr double kBytesACycle = 16;
+
+/// The sums that fill an image.
+struct Sums {
+  double cycles = 0, bytes = 0;
+  bool wide = true;  // whole vectors lie side by side in it
+};
+
+class SumsOfImages {
+ public:
+  SumsOfImages(const Program& program, const Target& target) : program_(program), target_(target) {
+    for (const Kernel& kernel : program.kernels)
+      look(kernel.body, 1);
+  }
+
+  /// Names of the images that take longer to be moved than to be made.
+  std::set<std::string> moved_longest() const {
+    std::set<std::string> result;
+    for (const auto& [image, sums] : images_)
+      // What is stored is loaded before and written back.
+      if (sums.wide && exceeds_first_cache(program_, image, target_) &&
+          sums.cycles < 2 * sums.bytes / kBytesACycle)
+        result.insert(program_.buffer(image).name);
+    return result;
+  }
+
+ private:
+  void look(const Block& block, double times) {
+    for (const Stmt& stmt : block) {
+      if (const auto nest = reduction_nest(program_, stmt))
+        count(*nest, times);
+      else if (const auto* loop = stmt.as<For>())
+        look(loop->body, times * (is_plain(*loop) ? static_cast<double>(*extent(*loop)) : 1));
+    }
+  }
+
+  void count(const ReductionNest& nest, double times) {
+    const Store& store = nest.store;
+    const Tiling tiling = choose_tiling(program_, nest, target_);
+    Sums& sums = images_[program_.storage(store.buffer)];
+    double results = times;
+    for (const For& axis : nest.axes) results *= static_cast<double>(*extent(axis));
+    sums.cycles += times * tiling.cycles;
+    sums.bytes += results * static_cast<double>(size_of(store.value.type()));
+    sums.wide &= tiling.vector >= 0 && lies_side_by_side(nest, tiling) &&
+                 program_.buffer(store.buffer).type.dims.back() >= tiling.lanes;
+  }
+
+  bool lies_side_by_side(const ReductionNest& nest, const Tiling& tiling) const {
+    const Var& lane = nest.axes[static_cast<std::size_t>(tiling.vector)].var;
+    return memory_stride(program_, nest.store.buffer, nest.store.index, lane) == 1;
+  }
+
+  const Program& program_;
+  const Target& target_;
+  std::map<BufferId, Sums> images_;  // by storage
+};
+
+}  // namespace
+
+Program merge_small_sums(const Program& program, const Target& target) {
+  const auto moved_longest = SumsOfImages(forward_copies(program), target).moved_longest();
+  if (moved_longest.empty()) return program;
+  const auto chosen = [&](const Buffer& image) { return moved_longest.contains(image.name); };
+  const Program forwarded = forward_copies(program, chosen);
+  return merge_rows(forwarded, target, [&](const Stmt&, const Stmt&, BufferId image) {
+    return chosen(forwarded.buffer(image));
+  });
+}
+
+}  // namespace cnnc
