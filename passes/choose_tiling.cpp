@@ -150,7 +150,7 @@ class TilingChooser {
     Target target = target_;
     if (strides.result > 1 && terms_ < kFewTerms)
       target.registers = std::min(target.registers, kFewRegisters);
-    return choose_tile(axes, loads, operations(nest_.inner.value), lanes_, target);
+    return choose_tile(axes, loads, operations(nest_.inner.value), terms_, lanes_, target);
   }
 
   /// Instructions of one accumulation: a product joins its sum in one. Those of an index are not

@@ -13,6 +13,8 @@ namespace {
 /// Cycles from one FMA to one that uses its result, times FMAs started a cycle: accumulators needed
 /// to keep the units busy.
 constexpr double kIndependent = 8;
+/// Instructions that a core has under way, most of them waiting for others.
+constexpr double kUnderWay = 128;
 
 /// Elements along an axis, or vectors along the vector axis: the largest factor that makes sense.
 std::int64_t steps(const TileAxis& axis, std::int64_t lanes) {
@@ -35,10 +37,11 @@ Tile given_tile(const std::vector<TileAxis>& axes, std::int64_t lanes,
 class Model {
  public:
   Model(const std::vector<TileAxis>& axes, const std::vector<TileLoad>& loads,
-        std::int64_t operations, std::int64_t lanes, const Target& target)
+        std::int64_t operations, double terms, std::int64_t lanes, const Target& target)
       : axes_(axes),
         loads_(loads),
         operations_(static_cast<double>(operations)),
+        terms_(terms),
         lanes_(lanes),
         target_(target) {}
 
@@ -53,8 +56,10 @@ class Model {
       shuffles += kShuffleCost * vectors * (parts - 1);
     }
     const double busy = std::max(shuffles, (accumulators * operations_ + shuffles) / 2);
-    const double waiting =
-        kIndependent / 2;  // for the result before, where there are too few accumulators
+    // For the result before, where accumulators are few and the sum is so long that the core does
+    // not get to the next tiles.
+    const double instructions = accumulators * operations_ + load_count + shuffles;
+    const double waiting = kIndependent / 2 * std::min(1.0, terms_ * instructions / kUnderWay);
     const double code = 1 + kCodeCost * accumulators * operations_;
     return code *
            (std::max({busy, load_count / 2, waiting}) + kLoadCost * load_count + kLoopOverhead);
@@ -117,7 +122,7 @@ class Model {
 
   const std::vector<TileAxis>& axes_;
   const std::vector<TileLoad>& loads_;
-  double operations_;
+  double operations_, terms_;
   std::int64_t lanes_;
   const Target& target_;
 };
@@ -125,8 +130,8 @@ class Model {
 }  // namespace
 
 Tile choose_tile(const std::vector<TileAxis>& axes, const std::vector<TileLoad>& loads,
-                 std::int64_t operations, std::int64_t lanes, const Target& target) {
-  const Model model(axes, loads, operations, lanes, target);
+                 std::int64_t operations, double terms, std::int64_t lanes, const Target& target) {
+  const Model model(axes, loads, operations, terms, lanes, target);
   if (!target.tile.empty()) {
     Tile tile = given_tile(axes, lanes, target.tile);
     tile.cycles = model.total_cycles(tile.factors);

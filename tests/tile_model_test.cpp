@@ -10,7 +10,7 @@ TEST(register_tiles, a_target_may_say_which_and_axes_cut_them_down) {
   Target target = *named_target("x86-64-v3");
   target.tile = {3, 5, 7};
   const auto factors = [&](const std::vector<TileAxis>& axes) {
-    return choose_tile(axes, std::vector<TileLoad>(2, {std::vector<bool>(axes.size(), true)}), 1, 8,
+    return choose_tile(axes, std::vector<TileLoad>(2, {std::vector<bool>(axes.size(), true)}), 1, 9, 8,
                        target)
         .factors;
   };
