@@ -20,4 +20,15 @@ Footprint footprint(const Program& program, const Block& block) {
   return result;
 }
 
+bool loads_from(const Program& program, const Block& block, const std::set<BufferId>& storages) {
+  bool found = false;
+  walk_exprs(block, [&](const Expr& top) {
+    walk(top, [&](const Expr& e) {
+      const auto* l = e.as<Load>();
+      found |= l && storages.contains(program.storage(l->buffer));
+    });
+  });
+  return found;
+}
+
 }  // namespace cnnc

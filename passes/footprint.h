@@ -17,4 +17,8 @@ struct Footprint {
 
 Footprint footprint(const Program& program, const Block& block);
 
+/// Whether expressions in `block` load from one of these storages. What an Accumulate adds to is
+/// not among the expressions.
+bool loads_from(const Program& program, const Block& block, const std::set<BufferId>& storages);
+
 }  // namespace cnnc

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <limits>
 #include <numeric>
 #include <tuple>
 
@@ -120,6 +121,11 @@ std::optional<std::int64_t> extent(const For& loop) { return constant_extent(loo
 bool is_plain(const For& loop) {
   return loop.kind == LoopKind::serial && loop.begin.constant() && loop.end.constant() &&
          extent(loop);
+}
+
+std::int64_t saturating_product(std::int64_t a, std::int64_t b) {
+  std::int64_t result = 0;
+  return __builtin_mul_overflow(a, b, &result) ? std::numeric_limits<std::int64_t>::max() : result;
 }
 
 bool are_apart(const std::vector<Expr>& a, const std::vector<Expr>& b) {

@@ -79,6 +79,9 @@ std::optional<std::int64_t> extent(const For& loop);
 /// Whether `loop` is serial, between bounds that are constants.
 bool is_plain(const For& loop);
 
+/// a * b of non-negative numbers, or the largest number where that is more.
+std::int64_t saturating_product(std::int64_t a, std::int64_t b);
+
 /// Whether `loop` is one over groups of samples, which lowering gives every kernel with a batch
 /// axis: inside it, the range of a loop depends on its variable and on the run-time count.
 bool runs_over_groups(const For& loop);
