@@ -3,6 +3,7 @@
 //   unroll x in 0 .. 6 { rest[x] += a[x] * w[8] }
 //     ->
 //   unroll x in 0 .. 6 { vector l in 0 .. 8 { sum[x,l] += a[x] * w[l] }; rest[x] += a[x] * w[8] }
+// The same within loops that were joined.
 #include "passes/join_copies.h"
 
 #include <algorithm>
@@ -59,27 +60,33 @@ class Joiner {
     return other ? std::set<BufferId>{} : sums;
   }
 
+  /// Whether copies of the one load what the same copies of the other load.
   static bool share_loads(const For& a, const For& b) {
-    const auto loads = [](const Block& block, const Var& var) {
+    const Nest one = nest_of({a}), other = nest_of({b});
+    Substitution same_copies;
+    for (std::size_t i = 0; i < std::min(one.loops.size(), other.loops.size()); ++i)
+      same_copies[other.loops[i].var] = Expr(one.loops[i].var);
+    const auto loads = [&](const Block& block) {
       std::vector<Expr> result;
       walk_exprs(block, [&](const Expr& top) {
         walk(top, [&](const Expr& e) {
-          if (e.as<Load>() && depends_on(e, var)) result.push_back(e);
+          if (e.as<Load>() && depends_on(e, a.var)) result.push_back(e);
         });
       });
       return result;
     };
-    const auto other = loads(substitute(b.body, {{b.var, Expr(a.var)}}), a.var);
-    return std::ranges::any_of(loads(a.body, a.var), [&](const Expr& one) {
-      return std::ranges::any_of(other, [&](const Expr& each) { return same(one, each); });
+    const auto others = loads(substitute(other.body, same_copies));
+    return std::ranges::any_of(loads(one.body), [&](const Expr& load) {
+      return std::ranges::any_of(others, [&](const Expr& each) { return same(load, each); });
     });
   }
 
-  static void join(Block& block, std::size_t at) {
+  void join(Block& block, std::size_t at) const {
     auto& first = *block[at].as<For>();
     const auto& second = *block[at + 1].as<For>();
     Block more = substitute(second.body, {{second.var, Expr(first.var)}});
     std::ranges::move(more, std::back_inserter(first.body));
+    run(first.body);
     block.erase(block.begin() + static_cast<std::ptrdiff_t>(at) + 1);
   }
 
