@@ -9,8 +9,7 @@
 //   for y, x { for co in 0 .. 3 { ... padded[0, y*2 + ky, ci, kx % 2, x + kx/2] ... } }
 // Before that, sums of few terms read images themselves where no padding is in reach
 // (bypass_padding.h) and go through the rows that they fill together (merge_small_sums.h); after
-// it, narrow axes of sums are merged (merge_taps.h) and rows become whole
-// vectors (widen_rows.h).
+// it, narrow axes of sums are merged (merge_taps.h) and rows become whole vectors (widen_rows.h).
 #include "passes/lay_out.h"
 
 #include <algorithm>

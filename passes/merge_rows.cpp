@@ -1,8 +1,9 @@
 // merge_rows:
 //   for y in 0 .. 14 { for x { image[2*y, 2*x]     = a[y, x] } }
-//   for y in 0 .. 13 { for x { image[2*y, 2*x + 1] = b[y, x] } }
+//   for y in 1 .. 13 { for x { image[2*y, 2*x + 1] = b[y, x] } }
 //     ->
-//   for y in 0 .. 13  { for x { image[2*y, 2*x]     = a[y, x] }
+//   for y in 0 .. 1   { for x { image[2*y, 2*x]     = a[y, x] } }
+//   for y in 1 .. 13  { for x { image[2*y, 2*x]     = a[y, x] }
 //                       for x { image[2*y, 2*x + 1] = b[y, x] } }
 //   for y in 13 .. 14 { for x { image[2*y, 2*x]     = a[y, x] } }
 #include "passes/merge_rows.h"
@@ -29,13 +30,14 @@ For part_of(const For& loop, std::int64_t begin, std::int64_t end) {
   return {var, begin, end, loop.kind, substitute(loop.body, {{loop.var, Expr(var)}})};
 }
 
-/// The loop over the other rows.
-Block all_but(const For& loop, const IntegerRange& rows) {
-  const IntegerRange all = rows_of(loop);
-  Block result;
-  if (all.low < rows.low) result.push_back({part_of(loop, all.low, rows.low)});
-  if (rows.high < all.high) result.push_back({part_of(loop, rows.high + 1, all.high + 1)});
-  return result;
+Block rows_before(const For& loop, const IntegerRange& rows) {
+  const std::int64_t low = rows_of(loop).low;
+  return low < rows.low ? Block{{part_of(loop, low, rows.low)}} : Block{};
+}
+
+Block rows_behind(const For& loop, const IntegerRange& rows) {
+  const std::int64_t high = rows_of(loop).high;
+  return rows.high < high ? Block{{part_of(loop, rows.high + 1, high + 1)}} : Block{};
 }
 
 /// What two loops over rows do.
@@ -63,8 +65,8 @@ class RowMerger {
       if (auto* loop = stmt.as<For>()) merge(loop->body);
     for (std::size_t i = 0; i < block.size(); ++i)
       for (std::size_t j = i + 1; j < block.size();) {
-        const bool good = may_merge(block[i], block[j]) && may_pass(block, i + 1, j);
-        j = good ? merged(block, i, j) : j + 1;
+        const auto rows = rows_to_merge(block[i], block[j]);
+        j = rows && may_pass(block, i + 1, j) ? merged(block, i, j, *rows) : j + 1;
       }
   }
 
@@ -79,21 +81,29 @@ class RowMerger {
     return true;
   }
 
-  /// Makes one loop of statements `i` and `j`; what is left of each follows it. Where to go on.
-  static std::size_t merged(Block& block, std::size_t i, std::size_t j) {
+  /// Makes one loop of statements `i` and `j`, over `rows`. Each loop keeps its own order: rows
+  /// that only one of them has before these come ahead of the new loop, which is `i` then; the
+  /// first's rows behind these follow it at once, the second's are left at their place. Where to go
+  /// on.
+  static std::size_t merged(Block& block, std::size_t& i, std::size_t j, const IntegerRange& rows) {
     const For first = *block[i].as<For>(), second = *block[j].as<For>();
-    const IntegerRange rows{std::max(rows_of(first).low, rows_of(second).low),
-                            std::min(rows_of(first).high, rows_of(second).high)};
+    const auto at = [&](std::size_t k) { return block.begin() + static_cast<std::ptrdiff_t>(k); };
+    const auto insert = [&](std::size_t k, const Block& part) {
+      block.insert(at(k), part.begin(), part.end());
+      return part.size();
+    };
     For both = part_of(first, rows.low, rows.high + 1);
     const Block more = substitute(second.body, {{second.var, Expr(both.var)}});
     both.body.insert(both.body.end(), more.begin(), more.end());
-    Block rest = all_but(first, rows);
-    const std::size_t next = j + rest.size();
-    std::ranges::move(all_but(second, rows), std::back_inserter(rest));
-    const auto at = [&](std::size_t k) { return block.begin() + static_cast<std::ptrdiff_t>(k); };
-    block[i] = {std::move(both)};
     block.erase(at(j));
-    block.insert(at(j), rest.begin(), rest.end());
+    std::size_t next = j;
+    insert(j, rows_behind(second, rows));
+    block[i] = {std::move(both)};
+    next += insert(i + 1, rows_behind(first, rows));
+    for (const For* loop : {&first, &second}) {
+      const std::size_t before = insert(i, rows_before(*loop, rows));
+      i += before, next += before;
+    }
     return next;
   }
 
@@ -115,13 +125,18 @@ class RowMerger {
     return pair;
   }
 
-  bool may_merge(const Stmt& a, const Stmt& b) const {
+  /// The rows that two loops go over together, where they should: most of those of each.
+  std::optional<IntegerRange> rows_to_merge(const Stmt& a, const Stmt& b) const {
     const auto pair = pair_of(a, b);
-    return pair && pair->rows.low < pair->rows.high &&
-           std::ranges::any_of(
-               pair->images, [&](BufferId id) { return pays_(a, b, id); }) &&
-           keeps_little(pair->first, pair->one) && keeps_little(pair->second, pair->other) &&
-           go_by_bands(*pair);
+    if (!pair) return std::nullopt;
+    const std::int64_t rows = pair->rows.high - pair->rows.low + 1;
+    const bool most = 4 * rows >= 3 * std::max(*extent(pair->first), *extent(pair->second));
+    const bool good =
+        rows >= 2 && most &&
+        std::ranges::any_of(pair->images, [&](BufferId id) { return pays_(a, b, id); }) &&
+        keeps_little(pair->first, pair->one) && keeps_little(pair->second, pair->other) &&
+        go_by_bands(*pair);
+    return good ? std::optional(pair->rows) : std::nullopt;
   }
 
   /// Whether what is read in every iteration leaves most of the cache to the others.

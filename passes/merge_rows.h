@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+
 #include "ir/loop.h"
 #include "ir/target.h"
 
@@ -15,8 +16,10 @@ using RowsPay = std::function<bool(const Stmt& a, const Stmt& b, BufferId image)
 
 /// Nests that one after the other write to different places of the same rows of an image (the
 /// phases of a strided convolution's input gradient) go through it together, band by band, as far
-/// as both go: a line of the cache is then written once, not once for each. Done where that pays,
-/// if what they read in every band is small. Preserves bits.
+/// as both go, which must be most of each: a line of the cache is then written once, not once for
+/// each. What is left of them becomes loops of its own; other statements may stand between, if what
+/// moves ahead of them touches nothing of theirs. Done where that pays, if what they read in every
+/// band is small. Preserves bits.
 Program merge_rows(const Program& program, const Target& target, const RowsPay& pays);
 
 /// Where the image is larger than the first-level cache, or where they store elements that lie

@@ -31,11 +31,11 @@ struct Sums {
 class SumsOfImages {
  public:
   SumsOfImages(const Program& program, const Target& target) : program_(program), target_(target) {
-    for (const Kernel& kernel : program.kernels)
-      look(kernel.body, 1);
+    for (const Kernel& kernel : program.kernels) look(kernel.body, 1);
   }
 
-  /// Names of the images that take longer to be moved than to be made.
+  /// Names of the images that take longer to be moved than to be made: forwarding numbers buffers
+  /// anew.
   std::set<std::string> moved_longest() const {
     std::set<std::string> result;
     for (const auto& [image, sums] : images_)
@@ -60,8 +60,8 @@ class SumsOfImages {
     const Store& store = nest.store;
     const Tiling tiling = choose_tiling(program_, nest, target_);
     Sums& sums = images_[program_.storage(store.buffer)];
-    double results = times;
-    for (const For& axis : nest.axes) results *= static_cast<double>(*extent(axis));
+    double results = times;  // of one sample, as the tiling's cycles are
+    for (const For& axis : nest.axes) results *= static_cast<double>(extent(axis).value_or(1));
     sums.cycles += times * tiling.cycles;
     sums.bytes += results * static_cast<double>(size_of(store.value.type()));
     sums.wide &= tiling.vector >= 0 && lies_side_by_side(nest, tiling) &&
