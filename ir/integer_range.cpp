@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <unordered_set>
 
 namespace cnnc {
 
@@ -187,13 +188,19 @@ std::optional<Box> box_of(const std::vector<Expr>& index, const RangeContext& co
 
 RangeContext constant_ranges(const Program& program, const Block& block) {
   RangeContext context{&program, {}, {}};
+  std::unordered_set<Var> unknown;
   walk(block, [&](const Stmt& stmt) {
     const auto* loop = stmt.as<For>();
-    const auto extent = loop ? constant_extent(*loop) : std::nullopt;
-    if (extent.value_or(0) > 0 && loop->begin.constant())
-      context.variables[loop->var] = {*loop->begin.constant(),
-                                      *loop->begin.constant() + *extent - 1};
+    if (!loop) return;
+    const auto begin = loop->begin.constant(), extent = constant_extent(*loop);
+    if (!begin || !extent) unknown.insert(loop->var);
+    if (!begin || extent.value_or(0) <= 0) return;
+    const IntegerRange range{*begin, *begin + *extent - 1};
+    const auto [known, fresh] = context.variables.try_emplace(loop->var, range);
+    IntegerRange& all = known->second;
+    if (!fresh) all = {std::min(all.low, range.low), std::max(all.high, range.high)};
   });
+  for (const Var& var : unknown) context.variables.erase(var);
   return context;
 }
 

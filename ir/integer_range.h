@@ -37,7 +37,8 @@ std::optional<Box> box_of(const std::vector<Expr>& index, const RangeContext& co
 /// `expr` with what the ranges decide in the place of comparisons, clamps and choices.
 Expr simplified(const Expr& expr, const RangeContext& ranges);
 
-/// The ranges of the loops in `block`, as far as they are constant.
+/// The ranges of the variables of loops in `block`, as far as they are constant: of all loops over
+/// one, where copies of a loop share it.
 RangeContext constant_ranges(const Program& program, const Block& block);
 
 }  // namespace cnnc
