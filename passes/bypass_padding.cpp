@@ -149,9 +149,11 @@ class Bypass {
 
   Box whole_box(const Padding& padding) const {
     Box box;
-    for (const std::size_t at : padding.loops) {
+    for (std::size_t d = 0; d < padding.loops.size(); ++d) {
+      const std::size_t at = padding.loops[d];
       if (at == padding.nest.loops.size()) {
-        box.push_back({0, 0});
+        const std::int64_t constant = *padding.store.index[d].constant();
+        box.push_back({constant, constant});
         continue;
       }
       const For& loop = padding.nest.loops[at];
@@ -162,6 +164,7 @@ class Bypass {
 
   /// What `readers` read of the padded image.
   std::optional<std::vector<Box>> boxes_of(const Block& readers, const Padding& padding) const {
+    const Box whole = whole_box(padding);
     std::vector<Box> boxes;
     for (const Stmt& stmt : readers) {
       const RangeContext ranges = constant_ranges(program_, {stmt});
@@ -169,6 +172,11 @@ class Bypass {
         if (access.buffer != padding.buffer) continue;
         auto box = box_of(access.index, ranges);
         if (!box) return std::nullopt;
+        for (std::size_t d = 0; d < whole.size(); ++d)  // ranges may be wider than what is read
+          (*box)[d] = {std::max((*box)[d].low, whole[d].low),
+                       std::min((*box)[d].high, whole[d].high)};
+        if (std::ranges::any_of(*box, [](const auto& range) { return range.high < range.low; }))
+          continue;
         const auto holds = [&](const Box& other) { return contains(other, *box); };
         if (std::ranges::any_of(boxes, holds)) continue;
         std::erase_if(boxes, [&](const Box& other) { return contains(*box, other); });

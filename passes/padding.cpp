@@ -7,6 +7,12 @@ namespace cnnc {
 
 namespace {
 
+bool loads_any(const Expr& expr) {
+  bool found = false;
+  walk(expr, [&](const Expr& e) { found |= e.as<Load>() != nullptr; });
+  return found;
+}
+
 /// Where `condition` is not false whatever the other variables are.
 std::optional<IntegerRange> interior_along(const Program& program, const For& loop,
                                            const Expr& condition) {
@@ -50,7 +56,10 @@ std::optional<Padding> find_padding(const Program& program, const Stmt& stmt) {
   const auto* store = only_store(body);
   const auto* value = store ? store->value.as<Select>() : nullptr;
   const auto* image = value ? value->a.as<Load>() : nullptr;
-  if (!image || !std::ranges::all_of(padding.nest.loops, is_plain)) return std::nullopt;
+  if (!image || !value->b.as<Const>() || loads_any(value->condition) ||
+      std::ranges::any_of(image->index, loads_any) ||
+      !std::ranges::all_of(padding.nest.loops, is_plain))
+    return std::nullopt;
   const Buffer& buffer = program.buffer(store->buffer);
   const bool own = buffer.memory == Memory::arena || buffer.memory == Memory::thread;
   if (!own || buffer.view_of || has_views(program, store->buffer) ||

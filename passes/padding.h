@@ -17,12 +17,14 @@ struct Padding {
   BufferId image;
   Nest nest;
   Store store;
-  std::vector<std::size_t> loops;      // of the nest: one a dimension, or its number of loops
+  /// One a dimension: the nest's loop along it, or the number of loops where it is constant.
+  std::vector<std::size_t> loops;
   std::vector<std::size_t> dims;       // those that are padded
-  std::vector<IntegerRange> interior;  // one a dimension
+  std::vector<IntegerRange> interior;  // one a dimension; of those that are padded, the image
 };
 
-/// What `stmt` fills, where it does just this, into memory of the program's own.
+/// What `stmt` fills, where it does just this, into memory of the program's own, by loops between
+/// constants: neither where the image is nor which of its elements are copied depends on data.
 std::optional<Padding> find_padding(const Program& program, const Stmt& stmt);
 
 }  // namespace cnnc
