@@ -11,6 +11,7 @@
 #include <algorithm>
 
 #include "passes/drop_unused_buffers.h"
+#include "passes/exact_box.h"
 #include "passes/nest.h"
 
 namespace cnnc {
@@ -183,7 +184,7 @@ class Forwarder {
            std::ranges::none_of(from.index, [&](const Expr& e) { return stride(e) == 1; });
   }
 
-  /// Whether all that happens to the buffer is that `block` stores to it before the copy in
+  /// Whether all that happens to the buffer is that `block` stores to all of it before the copy in
   /// statement `at`, and nothing between looks at the elements that the copy writes.
   bool may_forward(const Block& block, std::size_t at, const Copy& copy) const {
     std::size_t loads = 0, stores = 0;
@@ -201,7 +202,31 @@ class Forwarder {
         if (!are_apart(access.index, copy.to.index)) ++own;
       }
     }
-    return here == stores && stores > 0 && own == 1 && in_scope(block, copy);
+    return here == stores && own == 1 && in_scope(block, copy) &&
+           fill(stored({block.begin() + static_cast<std::ptrdiff_t>(first),
+                        block.begin() + static_cast<std::ptrdiff_t>(at)},
+                       copy.from),
+                program_.buffer(copy.from).type.dims);
+  }
+
+  /// What `block` stores to all of, whatever happens.
+  static std::vector<Box> stored(const Block& block, BufferId buffer) {
+    std::vector<Box> boxes;
+    std::vector<For> loops;
+    const std::function<void(const Block&)> look = [&](const Block& inside) {
+      for (const Stmt& stmt : inside) {
+        if (const auto* loop = stmt.as<For>()) {
+          loops.push_back({loop->var, loop->begin, loop->end, LoopKind::serial, {}});
+          look(loop->body);
+          loops.pop_back();
+        }
+        const auto* store = stmt.as<Store>();
+        if (!store || store->buffer != buffer) continue;
+        if (auto box = exact_box(store->index, loops)) boxes.push_back(std::move(*box));
+      }
+    };
+    look(block);
+    return boxes;
   }
 
   static std::size_t first_store(const Block& block, std::size_t at, BufferId buffer) {
@@ -265,7 +290,7 @@ class Forwarder {
   }
 
   Program program_;
-  const std::function<bool(const Buffer&)>& into_;
+  std::function<bool(const Buffer&)> into_;
 };
 
 }  // namespace
