@@ -5,6 +5,7 @@
 
 #include "codegen/expressions.h"
 #include "codegen/kernel_abi.h"
+#include "ir/alignment.h"
 
 namespace cnnc {
 
@@ -167,7 +168,9 @@ class FunctionEmitter {
     const Buffer& buffer = program_.buffer(id);
     llvm::IRBuilder<>::InsertPointGuard guard(build_);
     build_.SetInsertPoint(entry_, entry_->begin());
-    const auto bytes = static_cast<std::uint64_t>(readable_bytes(byte_count(buffer.type)));
+    const std::int64_t elements = byte_count(buffer.type);
+    const auto bytes = static_cast<std::uint64_t>(
+        buffer.memory == Memory::stack ? readable_bytes(elements) : elements);
     auto* memory =
         build_.CreateAlloca(llvm::ArrayType::get(build_.getInt8Ty(), bytes), nullptr, buffer.name);
     memory->setAlignment(llvm::Align(kBufferAlignment));

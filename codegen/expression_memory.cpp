@@ -6,9 +6,9 @@
 
 #include "codegen/bounds_checks.h"
 #include "codegen/expressions.h"
-#include "codegen/kernel_abi.h"
 #include "codegen/lanes.h"
 #include "codegen/vector_access.h"
+#include "ir/alignment.h"
 
 namespace cnnc {
 

@@ -1,5 +1,5 @@
 // The one thing that a kernel is given: how generated code reaches memory and threads. It names no
-// external symbol.
+// external symbol. Buffers are placed as ir/alignment.h says.
 #pragma once
 
 #include <cstddef>
@@ -31,14 +31,5 @@ struct KernelContext {
 };
 
 using KernelFunction = void (*)(KernelContext* context);
-
-/// Every buffer starts at a multiple of this many bytes, and what follows it up to the next such
-/// multiple can be read: kernels load whole vectors of which they use a part.
-inline constexpr std::int64_t kBufferAlignment = 64;
-
-/// Bytes of a buffer of `bytes`, with those behind its end that can be read.
-constexpr std::int64_t readable_bytes(std::int64_t bytes) {
-  return (bytes + kBufferAlignment - 1) / kBufferAlignment * kBufferAlignment;
-}
 
 }  // namespace cnnc

@@ -11,18 +11,14 @@
 #include <numeric>
 #include <set>
 
+#include "ir/alignment.h"
 #include "passes/nest.h"
 
 namespace cnnc {
 
 namespace {
 
-constexpr std::int64_t kAlignment = 64;
-
-std::int64_t bytes_of(const Buffer& buffer) {
-  const std::int64_t bytes = byte_count(buffer.type);
-  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
-}
+std::int64_t bytes_of(const Buffer& buffer) { return readable_bytes(byte_count(buffer.type)); }
 
 /// Positions of statements in one kernel, and the lives of its thread buffers among them.
 class ThreadLives {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "codegen/bounds_report.h"
+#include "ir/alignment.h"
 #include "passes/plan_memory.h"
 #include "runtime/executable_state.h"
 #include "runtime/threads.h"
@@ -47,9 +48,9 @@ std::size_t bytes_of(const Buffer& buffer) {
   return static_cast<std::size_t>(byte_count(buffer.type));
 }
 
-std::size_t aligned(std::size_t bytes) {
-  const auto alignment = static_cast<std::size_t>(kBufferAlignment);
-  return (bytes + alignment - 1) / alignment * alignment;
+/// With what a kernel may read behind its end.
+std::size_t room_of(const Buffer& buffer) {
+  return static_cast<std::size_t>(readable_bytes(byte_count(buffer.type)));
 }
 
 bool is_external(const Buffer& buffer) {
@@ -83,7 +84,7 @@ Executable make_executable(Program program, Jit jit, std::chrono::duration<doubl
     return is_external(b) || (b.memory == Memory::constant && !b.view_of);
   };
   for (const Buffer& buffer : p.buffers)
-    if (owned(buffer)) total += aligned(bytes_of(buffer));
+    if (owned(buffer)) total += room_of(buffer);
   state->owned = Pages(total);
   state->arena = Pages(static_cast<std::size_t>(state->plan.arena_bytes));
   std::byte* next = state->owned.data();
@@ -94,7 +95,7 @@ Executable make_executable(Program program, Jit jit, std::chrono::duration<doubl
       std::memcpy(next, buffer.data.bytes().data(), bytes_of(buffer));
     else
       state->names.push_back(buffer.name);
-    next += aligned(bytes_of(buffer));
+    next += room_of(buffer);
   }
   return Executable(std::move(state));
 }

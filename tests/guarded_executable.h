@@ -17,6 +17,7 @@
 
 #include "codegen/bounds_report.h"
 #include "codegen/jit.h"
+#include "ir/alignment.h"
 #include "passes/plan_memory.h"
 #include "runtime/executable.h"
 #include "runtime/executable_state.h"
