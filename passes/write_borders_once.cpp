@@ -87,13 +87,21 @@ class BorderWriter {
            2 * byte_count(buffer.type) <= target_.l1_bytes;
   }
 
-  /// Nothing where an index depends on more than the loops.
+  /// Nothing where an index depends on more than the loops, also where its range is known.
   std::optional<Box> box_within(const std::vector<Expr>& index,
                                 const std::vector<For>& loops) const {
     RangeContext context{&program_, {}, {}};
     for (const For& loop : loops) {
       const std::int64_t begin = *loop.begin.constant();
       context.variables[loop.var] = {begin, begin + *extent(loop) - 1};
+    }
+    for (const Expr& each : index) {
+      bool of_loops = true;
+      walk(each, [&](const Expr& e) {
+        const auto* var = e.as<Var>();
+        of_loops &= !e.as<Load>() && (!var || context.variables.contains(*var));
+      });
+      if (!of_loops) return std::nullopt;
     }
     return box_of(index, context);
   }
