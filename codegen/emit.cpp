@@ -38,13 +38,13 @@ class FunctionEmitter {
 
   /// The kernel's statements; parallel loops among them become functions of their own.
   void emit_entry(const Block& block) {
-    emit_block(block, outermost());
+    emit_block(block, Scope(program_));
     finish();
   }
 
   /// A part of a parallel loop's body: arguments are the context, the worker and the unit's.
   void emit_part(const CodeUnit& unit) {
-    Scope scope = outermost();
+    Scope scope(program_);
     for (std::size_t i = 0; i < unit.arguments.size(); ++i)
       scope.variables[unit.arguments[i]] = function_.getArg(static_cast<unsigned>(i) + 2);
     emit_for(*unit.part, scope);
@@ -54,17 +54,11 @@ class FunctionEmitter {
   /// The body of a parallel loop, for the iterations that the arguments say.
   void emit_parallel_body(const For& loop) {
     is_parallel_body_ = true;
-    emit_loop(loop, function_.getArg(1), function_.getArg(2), outermost());
+    emit_loop(loop, function_.getArg(1), function_.getArg(2), Scope(program_));
     finish();
   }
 
  private:
-  Scope outermost() const {
-    Scope scope;
-    scope.ranges.program = &program_;
-    return scope;
-  }
-
   void finish() {
     build_.CreateRetVoid();
     build_.SetInsertPoint(entry_);
@@ -168,9 +162,9 @@ class FunctionEmitter {
     const Buffer& buffer = program_.buffer(id);
     llvm::IRBuilder<>::InsertPointGuard guard(build_);
     build_.SetInsertPoint(entry_, entry_->begin());
-    const std::int64_t elements = byte_count(buffer.type);
-    const auto bytes = static_cast<std::uint64_t>(
-        buffer.memory == Memory::stack ? readable_bytes(elements) : elements);
+    const std::int64_t own = byte_count(buffer.type);
+    const auto bytes =
+        static_cast<std::uint64_t>(buffer.memory == Memory::stack ? readable_bytes(own) : own);
     auto* memory =
         build_.CreateAlloca(llvm::ArrayType::get(build_.getInt8Ty(), bytes), nullptr, buffer.name);
     memory->setAlignment(llvm::Align(kBufferAlignment));
@@ -208,12 +202,10 @@ class FunctionEmitter {
           return;
         }
         Scope inner = scope;
-        const auto first = range_of(loop.begin, scope.ranges);
         for (std::int64_t i = 0; i < *extent; ++i) {
           inner.variables[loop.var] =
               build_.CreateAdd(begin, build_.getInt64(static_cast<std::uint64_t>(i)));
-          inner.ranges.variables.erase(loop.var);
-          if (first) inner.ranges.variables[loop.var] = {first->low + i, first->high + i};
+          set_range({loop.var, loop.begin + i, loop.begin + i + 1, loop.kind, {}}, inner);
           emit_block(loop.body, inner);
         }
         return;

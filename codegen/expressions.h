@@ -17,6 +17,8 @@ namespace cnnc {
 /// Where code is being emitted: which LLVM value each variable has, and which loop, if any, is a
 /// vector.
 struct Scope {
+  explicit Scope(const Program& program) : ranges{&program, {}, {}} {}
+
   std::unordered_map<Var, llvm::Value*>
       variables;        // of the vector variable: its first lane's value
   RangeContext ranges;  // of these variables, where they are known

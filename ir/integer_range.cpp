@@ -186,6 +186,18 @@ std::optional<Box> box_of(const std::vector<Expr>& index, const RangeContext& co
   return box;
 }
 
+bool overlap(const Box& a, const Box& b) {
+  for (std::size_t d = 0; d < a.size(); ++d)
+    if (a[d].high < b[d].low || b[d].high < a[d].low) return false;
+  return true;
+}
+
+double volume(const Box& box) {
+  double result = 1;
+  for (const IntegerRange& range : box) result *= static_cast<double>(range.high - range.low + 1);
+  return result;
+}
+
 RangeContext constant_ranges(const Program& program, const Block& block) {
   RangeContext context{&program, {}, {}};
   std::unordered_set<Var> unknown;

@@ -34,6 +34,11 @@ using Box = std::vector<IntegerRange>;
 /// The elements that `index` reaches; nothing where one of its ranges is not known.
 std::optional<Box> box_of(const std::vector<Expr>& index, const RangeContext& context);
 
+/// Whether the boxes, of one rank, have an element in common.
+bool overlap(const Box& a, const Box& b);
+/// Elements of a box.
+double volume(const Box& box);
+
 /// `expr` with what the ranges decide in the place of comparisons, clamps and choices.
 Expr simplified(const Expr& expr, const RangeContext& ranges);
 

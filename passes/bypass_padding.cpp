@@ -30,12 +30,6 @@ constexpr double kFillCycles = 2;
 /// Images of fewer channels are laid out otherwise (lay_out.h).
 constexpr std::int64_t kFewestChannels = 4;
 
-double volume(const Box& box) {
-  double result = 1;
-  for (const IntegerRange& range : box) result *= static_cast<double>(range.high - range.low + 1);
-  return result;
-}
-
 bool contains(const Box& a, const Box& b) {
   return std::ranges::equal(a, b, [](const IntegerRange& outer, const IntegerRange& inner) {
     return outer.low <= inner.low && inner.high <= outer.high;

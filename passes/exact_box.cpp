@@ -36,12 +36,6 @@ std::optional<IntegerRange> exact_range(const Expr& index, const std::vector<For
   return IntegerRange{*low, *low + count - 1};
 }
 
-bool overlap(const Box& a, const Box& b) {
-  for (std::size_t d = 0; d < a.size(); ++d)
-    if (a[d].high < b[d].low || b[d].high < a[d].low) return false;
-  return true;
-}
-
 }  // namespace
 
 std::optional<Box> exact_box(const std::vector<Expr>& index, const std::vector<For>& loops) {
@@ -59,16 +53,12 @@ std::optional<Box> exact_box(const std::vector<Expr>& index, const std::vector<F
 }
 
 bool fill(const std::vector<Box>& boxes, const Dims& dims) {
-  std::int64_t elements = 0, all = 1;
-  for (const std::int64_t dim : dims) all *= dim;
+  double elements = 0, all = 1;
+  for (const std::int64_t dim : dims) all *= static_cast<double>(dim);
   for (std::size_t i = 0; i < boxes.size(); ++i) {
-    std::int64_t count = 1;
-    for (std::size_t d = 0; d < dims.size(); ++d) {
-      const IntegerRange& range = boxes[i][d];
-      if (range.low < 0 || range.high >= dims[d]) return false;
-      count *= range.high - range.low + 1;
-    }
-    elements += count;
+    for (std::size_t d = 0; d < dims.size(); ++d)
+      if (boxes[i][d].low < 0 || boxes[i][d].high >= dims[d]) return false;
+    elements += volume(boxes[i]);
     for (std::size_t j = 0; j < i; ++j)
       if (overlap(boxes[i], boxes[j])) return false;
   }

@@ -25,11 +25,6 @@ IntegerRange rows_of(const For& loop) {
   return {*loop.begin.constant(), *loop.begin.constant() + *extent(loop) - 1};
 }
 
-For part_of(const For& loop, std::int64_t begin, std::int64_t end) {
-  const Var var = make_var(loop.var->name);
-  return {var, begin, end, loop.kind, substitute(loop.body, {{loop.var, Expr(var)}})};
-}
-
 Block rows_before(const For& loop, const IntegerRange& rows) {
   const std::int64_t low = rows_of(loop).low;
   return low < rows.low ? Block{{part_of(loop, low, rows.low)}} : Block{};

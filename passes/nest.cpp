@@ -123,6 +123,11 @@ bool is_plain(const For& loop) {
          extent(loop);
 }
 
+For part_of(const For& loop, std::int64_t begin, std::int64_t end) {
+  const Var var = make_var(loop.var->name);
+  return {var, begin, end, loop.kind, substitute(loop.body, {{loop.var, Expr(var)}})};
+}
+
 std::int64_t saturating_product(std::int64_t a, std::int64_t b) {
   std::int64_t result = 0;
   return __builtin_mul_overflow(a, b, &result) ? std::numeric_limits<std::int64_t>::max() : result;

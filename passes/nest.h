@@ -79,6 +79,9 @@ std::optional<std::int64_t> extent(const For& loop);
 /// Whether `loop` is serial, between bounds that are constants.
 bool is_plain(const For& loop);
 
+/// Iterations `begin` .. `end` of `loop`, over a variable of their own.
+For part_of(const For& loop, std::int64_t begin, std::int64_t end);
+
 /// a * b of non-negative numbers, or the largest number where that is more.
 std::int64_t saturating_product(std::int64_t a, std::int64_t b);
 

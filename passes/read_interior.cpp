@@ -149,9 +149,9 @@ class InteriorReader {
 
   /// Iterations `begin` .. `end` of `loop`.
   Stmt piece(const For& loop, std::int64_t begin, std::int64_t end) {
-    const Var var = make_var(loop.var->name);
-    ranges_.variables[var] = {begin, end - 1};
-    return {For{var, begin, end, loop.kind, substitute(loop.body, {{loop.var, Expr(var)}})}};
+    For part = part_of(loop, begin, end);
+    ranges_.variables[part.var] = {begin, end - 1};
+    return {std::move(part)};
   }
 
   Stmt from_image(const Stmt& stmt) {

@@ -15,12 +15,6 @@ namespace cnnc {
 
 namespace {
 
-bool meet(const Box& a, const Box& b) {
-  for (std::size_t d = 0; d < a.size(); ++d)
-    if (a[d].high < b[d].low || b[d].high < a[d].low) return false;
-  return true;
-}
-
 /// A store of a constant, and the loops around it inside of the loop over samples.
 struct Border {
   std::vector<For> loops;
@@ -116,7 +110,7 @@ class BorderWriter {
     bool good = true;
     const auto conflicts = [&](const std::vector<Expr>& index) {
       const auto box = box_of(index, ranges);
-      return !box || meet(*box, border.box);
+      return !box || overlap(*box, border.box);
     };
     for (const Kernel& kernel : program_.kernels)
       walk(kernel.body, [&](const Stmt& stmt) {
