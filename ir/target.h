@@ -21,14 +21,6 @@ struct Target {
   bool fma = false;
   std::int64_t l1_bytes = 32 << 10;
   std::int64_t l2_bytes = 512 << 10;
-  /// What sums of bands of an image read may take (passes/band_sums.h): three quarters of the
-  /// smallest first-level cache in use. No property of the machine, and the same in every target:
-  /// it fixes the order of sums. Tests make it smaller, for small networks to have bands.
-  std::int64_t band_bytes = 24 << 10;
-  /// Register tiles to use in the place of the tile model's: one factor an axis, innermost last, 1
-  /// for axes further out, each cut down to what its axis has. Empty: the model chooses. Results do
-  /// not depend on it (tests try it at random), only speed does.
-  std::vector<std::int64_t> tile;
 
   std::int64_t lanes(ScalarType type) const {
     return vector_bytes / static_cast<std::int64_t>(size_of(type));

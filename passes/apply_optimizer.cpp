@@ -99,7 +99,7 @@ void update(Builder& builder, const OptimizerDef& optimizer, const Attributes& a
 
 }  // namespace
 
-Graph apply_optimizer(const Graph& graph, const Target&) {
+Graph apply_optimizer(const Graph& graph, const PassContext&) {
   if (!graph.optimizer) return graph;
   const auto optimizer = definition_of(*graph.optimizer);
   const Attributes arguments = complete(*graph.optimizer, *optimizer);

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "ir/graph.h"
-#include "ir/target.h"
+#include "passes/context.h"
 
 namespace cnnc {
 
@@ -12,6 +12,6 @@ namespace cnnc {
 /// scalars lr (of the parameters' type) and step (i64, from 1), as far as the rule uses them. A
 /// graph without an optimizer is returned as it is. Throws Error where the optimizer or one of its
 /// arguments is unknown, missing or contradicts another, and where a parameter has no gradient.
-Graph apply_optimizer(const Graph& graph, const Target& target);
+Graph apply_optimizer(const Graph& graph, const PassContext& context);
 
 }  // namespace cnnc

@@ -21,7 +21,7 @@ namespace cnnc {
 namespace {
 
 /// Of the results that are added to in each band: half of the smallest second-level cache in use.
-/// Fixed, as Target::band_bytes is.
+/// Fixed, as PassConfig::band_bytes is.
 constexpr double kResultBytes = 256 << 10;
 /// A band of one row may be that many times as large as others: loops over bands outside of all
 /// results read each row once, whatever part of it the cache loses.
@@ -53,8 +53,8 @@ bool adds_up(const ReductionNest& nest) {
 
 class Banding {
  public:
-  Banding(const Program& program, const Target& target)
-      : program_(program), band_bytes_(static_cast<double>(target.band_bytes)) {}
+  Banding(const Program& program, const PassConfig& config)
+      : program_(program), band_bytes_(static_cast<double>(config.band_bytes)) {}
 
   Program run() {
     Program result = program_;
@@ -173,8 +173,8 @@ class Banding {
 
 }  // namespace
 
-Program band_sums(const Program& program, const Target& target) {
-  return Banding(program, target).run();
+Program band_sums(const Program& program, const PassContext& context) {
+  return Banding(program, context.config).run();
 }
 
 }  // namespace cnnc

@@ -45,7 +45,8 @@ struct Readers {
 
 class Bypass {
  public:
-  Bypass(const Program& program, const Target& target) : program_(program), target_(target) {}
+  Bypass(const Program& program, const PassContext& context)
+      : program_(program), context_(context) {}
 
   Program run() {
     Program result = program_;
@@ -115,7 +116,7 @@ class Bypass {
   /// channels for lanes, or what reads it is no sum.
   std::optional<double> cycles_of(const Stmt& stmt, const Padding& padding) const {
     if (const auto nest = reduction_nest(program_, stmt)) {
-      const Tiling tiling = choose_tiling(program_, *nest, target_);
+      const Tiling tiling = choose_tiling(program_, *nest, context_);
       if (tiling.vector < 0) return std::nullopt;
       const Var& lane = nest->axes[static_cast<std::size_t>(tiling.vector)].var;
       for (const BufferAccess& access : accesses({stmt}))
@@ -136,7 +137,7 @@ class Bypass {
   }
 
   double fill_cycles(const Box& box, const Padding& padding) const {
-    const auto lanes = std::min(target_.lanes(program_.buffer(padding.buffer).type.scalar),
+    const auto lanes = std::min(context_.target.lanes(program_.buffer(padding.buffer).type.scalar),
                                 program_.buffer(padding.buffer).type.dims.back());
     return kFillCycles * volume(box) / static_cast<double>(lanes);
   }
@@ -191,13 +192,13 @@ class Bypass {
   }
 
   const Program& program_;
-  const Target& target_;
+  const PassContext& context_;
 };
 
 }  // namespace
 
-Program bypass_padding(const Program& program, const Target& target) {
-  return Bypass(program, target).run();
+Program bypass_padding(const Program& program, const PassContext& context) {
+  return Bypass(program, context).run();
 }
 
 }  // namespace cnnc

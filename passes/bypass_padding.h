@@ -2,13 +2,13 @@
 #pragma once
 
 #include "ir/loop.h"
-#include "ir/target.h"
+#include "passes/context.h"
 
 namespace cnnc {
 
 /// Where filling a padded copy of an image takes a good part of the time (sums of few terms, as
 /// those of depthwise convolutions), only what the border's sums read of it is filled; the others
 /// read the image. Results keep their bits.
-Program bypass_padding(const Program& program, const Target& target);
+Program bypass_padding(const Program& program, const PassContext& context);
 
 }  // namespace cnnc

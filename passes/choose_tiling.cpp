@@ -20,10 +20,11 @@ constexpr double kStoreLane = 1.5;
 
 class TilingChooser {
  public:
-  TilingChooser(const Program& program, const ReductionNest& nest, const Target& target)
+  TilingChooser(const Program& program, const ReductionNest& nest, const PassContext& context)
       : program_(program),
         nest_(nest),
-        target_(target),
+        target_(context.target),
+        given_(context.config.tile),
         lanes_(widest_lanes()),
         terms_(nest.term_count) {}
 
@@ -150,7 +151,7 @@ class TilingChooser {
     Target target = target_;
     if (strides.result > 1 && terms_ < kFewTerms)
       target.registers = std::min(target.registers, kFewRegisters);
-    return choose_tile(axes, loads, operations(nest_.inner.value), terms_, lanes_, target);
+    return choose_tile(axes, loads, operations(nest_.inner.value), terms_, lanes_, target, given_);
   }
 
   /// Instructions of one accumulation: a product joins its sum in one. Those of an index are not
@@ -173,14 +174,16 @@ class TilingChooser {
   const Program& program_;
   const ReductionNest& nest_;
   const Target& target_;
+  const std::vector<std::int64_t>& given_;
   const std::int64_t lanes_;
   const double terms_;
 };
 
 }  // namespace
 
-Tiling choose_tiling(const Program& program, const ReductionNest& nest, const Target& target) {
-  return TilingChooser(program, nest, target).run();
+Tiling choose_tiling(const Program& program, const ReductionNest& nest,
+                     const PassContext& context) {
+  return TilingChooser(program, nest, context).run();
 }
 
 }  // namespace cnnc

@@ -1,6 +1,7 @@
 // How a sum is tiled: along which axis vectors go, and how many of its results a tile has.
 #pragma once
 
+#include "passes/context.h"
 #include "passes/reduction_nest.h"
 #include "passes/tile_model.h"
 
@@ -15,6 +16,6 @@ struct Tiling {
 };
 
 /// What the tile model takes for the fastest.
-Tiling choose_tiling(const Program& program, const ReductionNest& nest, const Target& target);
+Tiling choose_tiling(const Program& program, const ReductionNest& nest, const PassContext& context);
 
 }  // namespace cnnc

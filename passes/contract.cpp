@@ -74,8 +74,8 @@ Block contract_accumulations(const Block& block) {
 
 }  // namespace
 
-Program contract_fma(const Program& program, const Target& target) {
-  if (!target.fma) return program;
+Program contract_fma(const Program& program, const PassContext& context) {
+  if (!context.target.fma) return program;
   Program result = program;
   for (auto& kernel : result.kernels)
     kernel.body = contract_accumulations(

@@ -67,7 +67,7 @@ void propagate(Builder& builder, const Graph& graph, int index, const std::vecto
 
 }  // namespace
 
-Graph differentiate_graph(const Graph& graph, const Target&) {
+Graph differentiate_graph(const Graph& graph, const PassContext&) {
   if (!graph.optimizer) return graph;
   const auto loss = graph.output("loss");
   if (!loss || !graph.type(*loss).dims.empty() || !is_float(graph.type(*loss).scalar)) {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "ir/graph.h"
-#include "ir/target.h"
+#include "passes/context.h"
 
 namespace cnnc {
 
@@ -11,6 +11,6 @@ namespace cnnc {
 /// A graph without an optimizer is returned as it is. Throws Error, naming op and layer, where the
 /// way from a parameter to the loss leads through an op without gradient, and where there is no
 /// scalar output `loss`.
-Graph differentiate_graph(const Graph& graph, const Target& target);
+Graph differentiate_graph(const Graph& graph, const PassContext& context);
 
 }  // namespace cnnc

@@ -109,9 +109,9 @@ class Expander {
 
 }  // namespace
 
-Program expand_math(const Program& program, const Target& target) {
+Program expand_math(const Program& program, const PassContext& context) {
   // Rounding instructions came with SSE4.1, which x86-64-v2 has.
-  Expander expander(target.cpu == "x86-64");
+  Expander expander(context.target.cpu == "x86-64");
   Program result = program;
   for (auto& kernel : result.kernels) kernel.body = expander.expand(kernel.body);
   return result;

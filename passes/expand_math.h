@@ -1,12 +1,12 @@
 #pragma once
 
 #include "ir/loop.h"
-#include "ir/target.h"
+#include "passes/context.h"
 
 namespace cnnc {
 
 /// Replaces exp, log and tanh (and floor, where the target has no instruction for it) by
 /// arithmetic; see passes/math_functions.h for the errors.
-Program expand_math(const Program& program, const Target& target);
+Program expand_math(const Program& program, const PassContext& context);
 
 }  // namespace cnnc

@@ -140,7 +140,7 @@ class Folder {
 
 }  // namespace
 
-Graph fold_scales(const Graph& graph, const Target&) {
+Graph fold_scales(const Graph& graph, const PassContext&) {
   const bool trains =
       graph.optimizer || std::ranges::any_of(graph.outputs, [](const Output& output) {
         return output.name == "loss";

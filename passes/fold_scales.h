@@ -2,7 +2,7 @@
 #pragma once
 
 #include "ir/graph.h"
-#include "ir/target.h"
+#include "passes/context.h"
 
 namespace cnnc {
 
@@ -11,6 +11,6 @@ namespace cnnc {
 /// ((b - mean) * s + t). Results differ by rounding: those of a sum of k products by k + 4
 /// roundings at most, relative to the sum of the products' magnitudes. (Jacob et al., Quantization
 /// and Training of Neural Networks, 2018, section 3.2.)
-Graph fold_scales(const Graph& graph, const Target& target);
+Graph fold_scales(const Graph& graph, const PassContext& context);
 
 }  // namespace cnnc

@@ -101,7 +101,7 @@ class Forwarder {
   }
 
   bool is_wanted(BufferId image) const {
-    return !into_ || into_(program_.buffer(program_.storage(image)));
+    return into_(program_.buffer(program_.storage(image)));
   }
 
   bool chooses(const For& loop) const {
@@ -295,7 +295,12 @@ class Forwarder {
 
 }  // namespace
 
-Program forward_copies(const Program& program, const std::function<bool(const Buffer&)>& into) {
+Program forward_copies(const Program& program, const PassContext&) {
+  return forward_copies_into(program, [](const Buffer&) { return true; });
+}
+
+Program forward_copies_into(const Program& program,
+                            const std::function<bool(const Buffer&)>& into) {
   return Forwarder(program, into).run();
 }
 

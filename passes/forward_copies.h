@@ -4,11 +4,16 @@
 #include <functional>
 
 #include "ir/loop.h"
+#include "passes/context.h"
 
 namespace cnnc {
 
 /// Where all that is done with a buffer is to copy it elsewhere, within the same loops, its values
-/// are stored there at once: into all buffers or those (storages) that `into` says. Preserves bits.
-Program forward_copies(const Program& program, const std::function<bool(const Buffer&)>& into = {});
+/// are stored there at once. Preserves bits.
+Program forward_copies(const Program& program, const PassContext& context);
+
+/// The same, into those buffers (storages) that `into` says.
+Program forward_copies_into(const Program& program,
+                            const std::function<bool(const Buffer&)>& into);
 
 }  // namespace cnnc

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "passes/drop_unused_buffers.h"
 #include "passes/elementwise_kernel.h"
 #include "passes/footprint.h"
 #include "passes/nest.h"
@@ -181,6 +182,8 @@ class Fuser {
 
 }  // namespace
 
-Program fuse_epilogues(const Program& program) { return Fuser(program).run(); }
+Program fuse_epilogues(const Program& program, const PassContext&) {
+  return drop_unused_buffers(Fuser(program).run());
+}
 
 }  // namespace cnnc

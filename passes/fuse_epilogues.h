@@ -2,12 +2,13 @@
 #pragma once
 
 #include "ir/loop.h"
+#include "passes/context.h"
 
 namespace cnnc {
 
 /// A kernel of sums, one an element, takes in the elementwise kernels that read them, where they
 /// may run that early: a gradient is applied to its parameter and the optimizer's state where its
 /// reduction ends, and is never stored if nothing else reads it. Preserves bits.
-Program fuse_epilogues(const Program& program);
+Program fuse_epilogues(const Program& program, const PassContext& context);
 
 }  // namespace cnnc

@@ -12,6 +12,7 @@
 #include <set>
 
 #include "ir/integer_range.h"
+#include "passes/drop_unused_buffers.h"
 #include "passes/nest.h"
 #include "passes/permute_buffer.h"
 
@@ -165,6 +166,8 @@ class RowFuser {
 
 }  // namespace
 
-Program fuse_rows(const Program& program) { return RowFuser(program).run(); }
+Program fuse_rows(const Program& program, const PassContext&) {
+  return drop_unused_buffers(RowFuser(program).run());
+}
 
 }  // namespace cnnc

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "ir/loop.h"
+#include "passes/context.h"
 
 namespace cnnc {
 
@@ -9,6 +10,6 @@ namespace cnnc {
 /// rows in disjoint bands, each band once and nothing else (a pool: value and arg-max), share their
 /// loop over rows; the image shrinks to one band. Rows that no band reaches are not computed.
 /// Preserves bits.
-Program fuse_rows(const Program& program);
+Program fuse_rows(const Program& program, const PassContext& context);
 
 }  // namespace cnnc

@@ -10,7 +10,7 @@
 
 namespace cnnc {
 
-Program hoist(const Program& program, const Target&) {
+Program hoist(const Program& program, const PassContext&) {
   Program result = program;
   std::set<BufferId> lasting;  // buffers that keep their values from call to call
   for (BufferId id = 0; id < static_cast<BufferId>(program.buffers.size()); ++id) {

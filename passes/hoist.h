@@ -2,13 +2,13 @@
 #pragma once
 
 #include "ir/loop.h"
-#include "ir/target.h"
+#include "passes/context.h"
 
 namespace cnnc {
 
 /// In a program that changes no state (inference), marks the kernels that depend on states alone
 /// (folded or turned weights): they run once, when weights have been set, and their results stay.
 /// Preserves bits.
-Program hoist(const Program& program, const Target& target);
+Program hoist(const Program& program, const PassContext& context);
 
 }  // namespace cnnc

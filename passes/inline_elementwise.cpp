@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "passes/drop_unused_buffers.h"
 #include "passes/elementwise_kernel.h"
 #include "passes/expression_cost.h"
 #include "passes/footprint.h"
@@ -236,6 +237,8 @@ class Inliner {
 
 }  // namespace
 
-Program inline_elementwise(const Program& program) { return Inliner(program).run(); }
+Program inline_elementwise(const Program& program, const PassContext&) {
+  return drop_unused_buffers(Inliner(program).run());
+}
 
 }  // namespace cnnc

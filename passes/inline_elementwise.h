@@ -2,6 +2,7 @@
 #pragma once
 
 #include "ir/loop.h"
+#include "passes/context.h"
 
 namespace cnnc {
 
@@ -9,6 +10,6 @@ namespace cnnc {
 /// it, where no consumer would evaluate an element much more often than once (a convolution's inner
 /// loop does not absorb its input's activation) and nothing the producer reads is written in
 /// between. Preserves bits.
-Program inline_elementwise(const Program& program);
+Program inline_elementwise(const Program& program, const PassContext& context);
 
 }  // namespace cnnc

@@ -266,9 +266,9 @@ bool stores_apart(const Program& program, const Block& block, BufferId buffer,
   });
 }
 
-Program interleave_stores(const Program& program, const Target& target) {
+Program interleave_stores(const Program& program, const PassContext& context) {
   Program result = program;
-  Interleaver interleaver(result, target);
+  Interleaver interleaver(result, context.target);
   for (Kernel& kernel : result.kernels) interleaver.run(kernel.body);
   return result;
 }

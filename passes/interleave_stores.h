@@ -3,6 +3,7 @@
 
 #include "ir/loop.h"
 #include "ir/target.h"
+#include "passes/context.h"
 
 namespace cnnc {
 
@@ -14,8 +15,8 @@ bool stores_apart(const Program& program, const Block& block, BufferId buffer,
 /// Nests that store rows of registers, or constants, some elements apart, which together fill rows
 /// of a buffer without gaps, store them together: each vector takes its lanes from the rows that
 /// have them. The rows are the results of channels (fewer than a vector has lanes, so that columns
-/// are the lanes), the phases of a strided convolution's input gradient, or both. A step of
-/// `vectorize`. Preserves bits.
-Program interleave_stores(const Program& program, const Target& target);
+/// are the lanes), the phases of a strided convolution's input gradient, or both.
+/// Preserves bits.
+Program interleave_stores(const Program& program, const PassContext& context);
 
 }  // namespace cnnc

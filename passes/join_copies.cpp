@@ -95,7 +95,7 @@ class Joiner {
 
 }  // namespace
 
-Program join_copies(const Program& program) {
+Program join_copies(const Program& program, const PassContext&) {
   Program result = program;
   const Joiner joiner(program);
   for (Kernel& kernel : result.kernels) joiner.run(kernel.body);

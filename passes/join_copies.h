@@ -2,13 +2,14 @@
 #pragma once
 
 #include "ir/loop.h"
+#include "passes/context.h"
 
 namespace cnnc {
 
 /// Unrolled loops one behind the other, over the same copies, that add to registers of their own
 /// become one where they load the same elements (tiles of whole vectors and what is left of these):
-/// each element is then at hand for one after the other, and need not be kept. A step of `unroll`.
+/// each element is then at hand for one after the other, and need not be kept.
 /// Preserves bits.
-Program join_copies(const Program& program);
+Program join_copies(const Program& program, const PassContext& context);
 
 }  // namespace cnnc

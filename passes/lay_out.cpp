@@ -7,9 +7,6 @@
 //   for y { for c in 0 .. 3 { for x in 0 .. 16 { padded[0,y,c,0,x] = ... }        (x*2)
 //                             for x in 0 .. 16 { padded[0,y,c,1,x] = ... } } }    (x*2 + 1)
 //   for y, x { for co in 0 .. 3 { ... padded[0, y*2 + ky, ci, kx % 2, x + kx/2] ... } }
-// Before that, sums of few terms read images themselves where no padding is in reach
-// (bypass_padding.h) and go through the rows that they fill together (merge_small_sums.h); after
-// it, narrow axes of sums are merged (merge_taps.h) and rows become whole vectors (widen_rows.h).
 #include "passes/lay_out.h"
 
 #include <algorithm>
@@ -20,13 +17,9 @@
 #include <span>
 
 #include "ir/integer_range.h"
-#include "passes/bypass_padding.h"
 #include "passes/choose_tiling.h"
-#include "passes/merge_small_sums.h"
-#include "passes/merge_taps.h"
 #include "passes/nest.h"
 #include "passes/reduction_nest.h"
-#include "passes/widen_rows.h"
 
 namespace cnnc {
 
@@ -61,7 +54,8 @@ struct Uses {
 
 class Layouter {
  public:
-  Layouter(const Program& program, const Target& target) : program_(program), target_(target) {}
+  Layouter(const Program& program, const PassContext& context)
+      : program_(program), context_(context) {}
 
   Program run() {
     look();
@@ -93,7 +87,7 @@ class Layouter {
       if (!loop) continue;
       const Nest nest = nest_of(stmt);
       if (const auto reduction = reduction_nest(program_, stmt)) {
-        const Tiling tiling = choose_tiling(program_, *reduction, target_);
+        const Tiling tiling = choose_tiling(program_, *reduction, context_);
         std::set<BufferId> seen;
         for (const BufferAccess& access : accesses({stmt})) {
           if (access.write) continue;
@@ -191,7 +185,7 @@ class Layouter {
 
   /// Whether filling the image goes by blocks, transposed in registers.
   bool by_blocks(const Layout& layout) const {
-    const auto lanes = target_.lanes(program_.buffer(layout.buffer).type.scalar);
+    const auto lanes = context_.target.lanes(program_.buffer(layout.buffer).type.scalar);
     return layout.step == 1 && apart(layout) >= lanes && dim(layout) >= lanes &&
            dim(present(layout.buffer)) >= lanes;
   }
@@ -203,7 +197,7 @@ class Layouter {
     double elements = 1;
     for (std::size_t d = 1; d < type.dims.size(); ++d)
       elements *= static_cast<double>(type.dims[d]);
-    const auto lanes = target_.lanes(type.scalar);
+    const auto lanes = context_.target.lanes(type.scalar);
     const bool stays = layout.dim == present(layout.buffer).dim && layout.step == 1;
     // Rows of few channels are filled as one (flatten_rows.h).
     const std::int64_t row =
@@ -223,7 +217,7 @@ class Layouter {
       const auto block = rewritten({reader.nest}, layout);
       const auto nest = block ? reduction_nest(changed, block->front()) : std::nullopt;
       if (!nest) return std::nullopt;
-      cycles += choose_tiling(changed, *nest, target_).cycles;
+      cycles += choose_tiling(changed, *nest, context_).cycles;
     }
     return cycles;
   }
@@ -322,7 +316,7 @@ class Layouter {
   }
 
   Program program_;
-  const Target& target_;
+  const PassContext& context_;
   std::unordered_map<Var, IntegerRange> ranges_;
   std::map<BufferId, std::size_t> all_;  // accesses, of each buffer
   std::map<BufferId, Uses> uses_;
@@ -330,10 +324,8 @@ class Layouter {
 
 }  // namespace
 
-Program lay_out(const Program& program, const Target& target) {
-  const Program merged = merge_small_sums(bypass_padding(program, target), target);
-  const Program laid_out = Layouter(merged, target).run();
-  return widen_rows(merge_taps(laid_out, target), target);
+Program lay_out(const Program& program, const PassContext& context) {
+  return Layouter(program, context).run();
 }
 
 }  // namespace cnnc

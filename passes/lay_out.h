@@ -2,7 +2,7 @@
 #pragma once
 
 #include "ir/loop.h"
-#include "ir/target.h"
+#include "passes/context.h"
 
 namespace cnnc {
 
@@ -10,6 +10,6 @@ namespace cnnc {
 /// innermost, those that a strided convolution reads together as neighbours: lanes along a row then
 /// load a vector, where they would have to be put together from several. Done where the tile model
 /// promises more than what filling the image costs more. Preserves bits.
-Program lay_out(const Program& program, const Target& target);
+Program lay_out(const Program& program, const PassContext& context);
 
 }  // namespace cnnc

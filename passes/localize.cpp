@@ -58,7 +58,7 @@ std::map<BufferId, Usage> usages(const Program& program) {
 
 }  // namespace
 
-Program localize(const Program& program, const Target&) {
+Program localize(const Program& program, const PassContext&) {
   Program result = program;
   std::map<BufferId, bool> local;  // storage -> keeps a whole group
   for (const auto& [id, usage] : usages(program)) {

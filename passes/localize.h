@@ -2,12 +2,12 @@
 #pragma once
 
 #include "ir/loop.h"
-#include "ir/target.h"
+#include "passes/context.h"
 
 namespace cnnc {
 
 /// An arena buffer that one kernel alone uses, and that only within one sample or one group,
 /// becomes a worker's scratch of one sample's or one group's size. Preserves bits.
-Program localize(const Program& program, const Target& target);
+Program localize(const Program& program, const PassContext& context);
 
 }  // namespace cnnc

@@ -246,7 +246,7 @@ class Lowering {
 
 }  // namespace
 
-Program lower(const Graph& graph, const Target&) {
+Program lower(const Graph& graph, const PassContext&) {
   return drop_unused_buffers(Lowering(graph).run());
 }
 

@@ -3,7 +3,7 @@
 
 #include "ir/graph.h"
 #include "ir/loop.h"
-#include "ir/target.h"
+#include "passes/context.h"
 
 namespace cnnc {
 
@@ -13,6 +13,6 @@ namespace cnnc {
 /// is large it goes over all samples in order instead, since its elements are parallel enough.
 /// Neither depends on the target or on threads. Preserves results within the rounding of sums,
 /// whose order the graph leaves open.
-Program lower(const Graph& graph, const Target& target);
+Program lower(const Graph& graph, const PassContext& context);
 
 }  // namespace cnnc

@@ -183,6 +183,6 @@ class Merger {
 
 }  // namespace
 
-Program merge_kernels(const Program& program) { return Merger(program).run(); }
+Program merge_kernels(const Program& program, const PassContext&) { return Merger(program).run(); }
 
 }  // namespace cnnc

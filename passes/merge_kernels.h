@@ -2,6 +2,7 @@
 #pragma once
 
 #include "ir/loop.h"
+#include "passes/context.h"
 
 namespace cnnc {
 
@@ -11,6 +12,6 @@ namespace cnnc {
 /// the samples of a group are joined too, except where a kernel wants to tile the samples
 /// themselves (a dense layer). Preserves bits: no order within a sample's or a group's arithmetic
 /// changes.
-Program merge_kernels(const Program& program);
+Program merge_kernels(const Program& program, const PassContext& context);
 
 }  // namespace cnnc

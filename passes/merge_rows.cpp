@@ -194,12 +194,13 @@ bool exceeds_first_cache(const Program& program, BufferId image, const Target& t
   return byte_count(sample) > target.l1_bytes;
 }
 
-Program merge_rows(const Program& program, const Target& target, const RowsPay& pays) {
+Program merge_rows_where(const Program& program, const Target& target, const RowsPay& pays) {
   return RowMerger(program, target, pays).run();
 }
 
-Program merge_rows(const Program& program, const Target& target) {
-  return merge_rows(program, target, [&](const Stmt& a, const Stmt& b, BufferId image) {
+Program merge_rows(const Program& program, const PassContext& context) {
+  const Target& target = context.target;
+  return merge_rows_where(program, target, [&](const Stmt& a, const Stmt& b, BufferId image) {
     return exceeds_first_cache(program, image, target) ||
            stores_apart(program, {a, b}, image, target);
   });

@@ -5,6 +5,7 @@
 
 #include "ir/loop.h"
 #include "ir/target.h"
+#include "passes/context.h"
 
 namespace cnnc {
 
@@ -20,10 +21,10 @@ using RowsPay = std::function<bool(const Stmt& a, const Stmt& b, BufferId image)
 /// each. What is left of them becomes loops of its own; other statements may stand between, if what
 /// moves ahead of them touches nothing of theirs. Done where that pays, if what they read in every
 /// band is small. Preserves bits.
-Program merge_rows(const Program& program, const Target& target, const RowsPay& pays);
+Program merge_rows_where(const Program& program, const Target& target, const RowsPay& pays);
 
 /// Where the image is larger than the first-level cache, or where they store elements that lie
-/// apart (interleave_stores.h). A step of `slide_rows`.
-Program merge_rows(const Program& program, const Target& target);
+/// apart (interleave_stores.h).
+Program merge_rows(const Program& program, const PassContext& context);
 
 }  // namespace cnnc

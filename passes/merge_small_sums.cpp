@@ -30,7 +30,8 @@ struct Sums {
 
 class SumsOfImages {
  public:
-  SumsOfImages(const Program& program, const Target& target) : program_(program), target_(target) {
+  SumsOfImages(const Program& program, const PassContext& context)
+      : program_(program), context_(context) {
     for (const Kernel& kernel : program.kernels) look(kernel.body, 1);
   }
 
@@ -40,7 +41,7 @@ class SumsOfImages {
     std::set<std::string> result;
     for (const auto& [image, sums] : images_)
       // What is stored is loaded before and written back.
-      if (sums.wide && exceeds_first_cache(program_, image, target_) &&
+      if (sums.wide && exceeds_first_cache(program_, image, context_.target) &&
           sums.cycles < 2 * sums.bytes / kBytesACycle)
         result.insert(program_.buffer(image).name);
     return result;
@@ -58,7 +59,7 @@ class SumsOfImages {
 
   void count(const ReductionNest& nest, double times) {
     const Store& store = nest.store;
-    const Tiling tiling = choose_tiling(program_, nest, target_);
+    const Tiling tiling = choose_tiling(program_, nest, context_);
     Sums& sums = images_[program_.storage(store.buffer)];
     double results = times;  // of one sample, as the tiling's cycles are
     for (const For& axis : nest.axes) results *= static_cast<double>(extent(axis).value_or(1));
@@ -74,18 +75,18 @@ class SumsOfImages {
   }
 
   const Program& program_;
-  const Target& target_;
+  const PassContext& context_;
   std::map<BufferId, Sums> images_;  // by storage
 };
 
 }  // namespace
 
-Program merge_small_sums(const Program& program, const Target& target) {
-  const auto moved_longest = SumsOfImages(forward_copies(program), target).moved_longest();
+Program merge_small_sums(const Program& program, const PassContext& context) {
+  const auto moved_longest = SumsOfImages(forward_copies(program, context), context).moved_longest();
   if (moved_longest.empty()) return program;
   const auto chosen = [&](const Buffer& image) { return moved_longest.contains(image.name); };
-  const Program forwarded = forward_copies(program, chosen);
-  return merge_rows(forwarded, target, [&](const Stmt&, const Stmt&, BufferId image) {
+  const Program forwarded = forward_copies_into(program, chosen);
+  return merge_rows_where(forwarded, context.target, [&](const Stmt&, const Stmt&, BufferId image) {
     return chosen(forwarded.buffer(image));
   });
 }

@@ -2,15 +2,15 @@
 #pragma once
 
 #include "ir/loop.h"
-#include "ir/target.h"
+#include "passes/context.h"
 
 namespace cnnc {
 
 /// The phases of a strided input gradient (of depthwise convolutions) that is larger than the
 /// first-level cache go through it row by row together where to move it takes longer than to make
 /// it: the image and what it is made from come and go once, not once a phase. Tiles then stay
-/// within a row; where sums are longer, merge_rows comes after tiling. A step of `lay_out`.
+/// within a row; where sums are longer, merge_rows comes after tiling.
 /// Preserves bits.
-Program merge_small_sums(const Program& program, const Target& target);
+Program merge_small_sums(const Program& program, const PassContext& context);
 
 }  // namespace cnnc

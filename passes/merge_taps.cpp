@@ -24,7 +24,8 @@ constexpr double kWorthIt = 0.85;
 
 class TapMerger {
  public:
-  TapMerger(const Program& program, const Target& target) : program_(program), target_(target) {}
+  TapMerger(const Program& program, const PassContext& context)
+      : program_(program), context_(context) {}
 
   Program run() {
     for (Kernel& kernel : program_.kernels) visit(kernel.body);
@@ -45,9 +46,9 @@ class TapMerger {
 
   void try_to_merge(Stmt& stmt, const ReductionNest& nest) {
     const auto innermost = extent(nest.axes.back());
-    const std::int64_t lanes = target_.lanes(program_.buffer(nest.sum).type.scalar);
+    const std::int64_t lanes = context_.target.lanes(program_.buffer(nest.sum).type.scalar);
     if (nest.axes.size() < 2 || !innermost || *innermost >= lanes) return;
-    const double before = choose_tiling(program_, nest, target_).cycles;
+    const double before = choose_tiling(program_, nest, context_).cycles;
     for (std::size_t at = 0; at + 1 < nest.axes.size(); ++at) {
       const For &slow = nest.axes[at], &fast = nest.axes[at + 1];
       if (!is_plain(slow) || !is_plain(fast) || slow.begin.constant() != 0 ||
@@ -56,7 +57,7 @@ class TapMerger {
       const std::size_t buffers = program_.buffers.size();
       if (auto merged = merge(stmt, at)) {
         const auto sums = reduction_nest(program_, *merged);
-        if (sums && choose_tiling(program_, *sums, target_).cycles <= kWorthIt * before) {
+        if (sums && choose_tiling(program_, *sums, context_).cycles <= kWorthIt * before) {
           stmt = std::move(*merged);
           return;
         }
@@ -78,13 +79,13 @@ class TapMerger {
   }
 
   Program program_;
-  const Target& target_;
+  const PassContext& context_;
 };
 
 }  // namespace
 
-Program merge_taps(const Program& program, const Target& target) {
-  return TapMerger(program, target).run();
+Program merge_taps(const Program& program, const PassContext& context) {
+  return TapMerger(program, context).run();
 }
 
 }  // namespace cnnc

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "ir/loop.h"
-#include "ir/target.h"
+#include "passes/context.h"
 
 namespace cnnc {
 
@@ -10,6 +10,6 @@ namespace cnnc {
 /// axes that all operands and the results step along as if they were one (columns and channels of a
 /// row) become that one, through views, where the tile model takes that for faster. Every sum keeps
 /// its terms and their order.
-Program merge_taps(const Program& program, const Target& target);
+Program merge_taps(const Program& program, const PassContext& context);
 
 }  // namespace cnnc

@@ -187,9 +187,9 @@ class Mover {
 
 }  // namespace
 
-Program move_inside_tiles(const Program& program, const Target& target) {
+Program move_inside_tiles(const Program& program, const PassContext& context) {
   Program result = program;
-  const Mover mover(program, target);
+  const Mover mover(program, context.target);
   for (Kernel& kernel : result.kernels) mover.run(kernel.body);
   return result;
 }

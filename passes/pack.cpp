@@ -276,6 +276,6 @@ class Packer {
 
 }  // namespace
 
-Program pack(const Program& program, const Target& target) { return Packer(program, target).run(); }
+Program pack(const Program& program, const PassContext& context) { return Packer(program, context.target).run(); }
 
 }  // namespace cnnc

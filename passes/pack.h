@@ -2,7 +2,7 @@
 #pragma once
 
 #include "ir/loop.h"
-#include "ir/target.h"
+#include "passes/context.h"
 
 namespace cnnc {
 
@@ -12,6 +12,6 @@ namespace cnnc {
 /// every sample, larger than the first-level cache, and read so often that the copy is a small
 /// part of that; where no kernel writes weights (inference), `hoist` makes the copy once. What was
 /// itself only a copy (transposed weights) is skipped over. Preserves bits.
-Program pack(const Program& program, const Target& target);
+Program pack(const Program& program, const PassContext& context);
 
 }  // namespace cnnc

@@ -100,7 +100,7 @@ For blocked(const For& loop, std::int64_t block) {
 
 }  // namespace
 
-Program parallelize(const Program& program, const Target&) {
+Program parallelize(const Program& program, const PassContext&) {
   Program result = program;
   for (Kernel& kernel : result.kernels) {
     if (const For* groups = group_loop(kernel)) {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "ir/loop.h"
-#include "ir/target.h"
+#include "passes/context.h"
 
 namespace cnnc {
 
@@ -10,6 +10,6 @@ namespace cnnc {
 /// which the ranges of all indices must show (passes/linear_range.h), and there is enough work or
 /// it runs over groups of samples; a long loop of little work an iteration is split into blocks
 /// first. Preserves bits: no sum is split.
-Program parallelize(const Program& program, const Target& target);
+Program parallelize(const Program& program, const PassContext& context);
 
 }  // namespace cnnc

@@ -178,7 +178,7 @@ std::int64_t most_bytes_alive(const std::vector<LiveRange>& ranges) {
   return most;
 }
 
-Program plan_memory(const Program& program, const Target&) {
+Program plan_memory(const Program& program, const PassContext&) {
   Program result = program;
   assign(result, arena_live_ranges(program));
   for (const Kernel& kernel : program.kernels) assign(result, scratch_live_ranges(program, kernel));

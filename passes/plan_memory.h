@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "ir/loop.h"
-#include "ir/target.h"
+#include "passes/context.h"
 
 namespace cnnc {
 
@@ -18,7 +18,7 @@ struct MemoryPlan {
 /// do not overlap: an arena buffer lives from the first kernel that touches it to the last, a
 /// thread buffer within its kernel from the first to the last statement that touches it, loops that
 /// carry it included.
-Program plan_memory(const Program& program, const Target& target);
+Program plan_memory(const Program& program, const PassContext& context);
 
 /// Sizes that follow from the offsets of a planned program.
 MemoryPlan memory_plan(const Program& program);

@@ -91,10 +91,11 @@ Block with_buffer(const Block& block, BufferId from, BufferId to) {
 
 class Recomputer {
  public:
-  Recomputer(const Program& program, const Target& target) : program_(program), target_(target) {}
+  Recomputer(const Program& program, const PassContext& context)
+      : program_(program), context_(context) {}
 
   Program run() {
-    for (const LiveRange& range : arena_live_ranges(localize(program_, target_)))
+    for (const LiveRange& range : arena_live_ranges(localize(program_, context_)))
       ranges_[range.buffer] = range;
     for (const Kernel& kernel : program_.kernels)
       footprints_.push_back(footprint(program_, kernel.body));
@@ -331,15 +332,15 @@ class Recomputer {
   }
 
   Program program_;
-  const Target& target_;
+  const PassContext& context_;
   std::map<BufferId, LiveRange> ranges_;  // in the arena, after localize
   std::vector<Footprint> footprints_;     // of the kernels
 };
 
 }  // namespace
 
-Program recompute(const Program& program, const Target& target) {
-  return Recomputer(program, target).run();
+Program recompute(const Program& program, const PassContext& context) {
+  return Recomputer(program, context).run();
 }
 
 }  // namespace cnnc

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "ir/loop.h"
-#include "ir/target.h"
+#include "passes/context.h"
 
 namespace cnnc {
 
@@ -11,6 +11,6 @@ namespace cnnc {
 /// make: those kernels make them again, sample by sample. Only what lowers the arena's fullest
 /// point by a hundredth or more is done, largest buffers first. Adds nothing to what else must be
 /// kept. Preserves bits.
-Program recompute(const Program& program, const Target& target);
+Program recompute(const Program& program, const PassContext& context);
 
 }  // namespace cnnc

@@ -16,6 +16,7 @@
 #include <map>
 #include <utility>
 
+#include "passes/drop_unused_buffers.h"
 #include "passes/nest.h"
 #include "passes/permute_buffer.h"
 #include "passes/pooled_gradient.h"
@@ -187,6 +188,8 @@ class Router {
 
 }  // namespace
 
-Program route_gradients(const Program& program) { return Router(program).run(); }
+Program route_gradients(const Program& program, const PassContext&) {
+  return drop_unused_buffers(Router(program).run());
+}
 
 }  // namespace cnnc

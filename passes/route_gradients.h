@@ -2,6 +2,7 @@
 #pragma once
 
 #include "ir/loop.h"
+#include "passes/context.h"
 
 namespace cnnc {
 
@@ -11,6 +12,6 @@ namespace cnnc {
 /// laid out anew, so that the axis along which x is contiguous stays the innermost one. Within the
 /// rounding of a sum in another order (windows instead of pixels, without the products with zero),
 /// for finite x.
-Program route_gradients(const Program& program);
+Program route_gradients(const Program& program, const PassContext& context);
 
 }  // namespace cnnc

@@ -195,9 +195,9 @@ class Sharer {
 
 }  // namespace
 
-Program share_rows(const Program& program, const Target& target) {
+Program share_rows(const Program& program, const PassContext& context) {
   Program result = program;
-  Sharer sharer(result, target);
+  Sharer sharer(result, context.target);
   for (Kernel& kernel : result.kernels) kernel.body = sharer.run(kernel.body);
   return result;
 }

@@ -2,14 +2,14 @@
 #pragma once
 
 #include "ir/loop.h"
-#include "ir/target.h"
+#include "passes/context.h"
 
 namespace cnnc {
 
 /// Nests one after the other that copy elements some elements apart from the same rows of a buffer
 /// (the phases of a strided convolution's image, its channels, or both), each to neighbours, load
-/// those rows once, as whole vectors into registers, and take their lanes from there. A step of
-/// `vectorize`. Preserves bits.
-Program share_rows(const Program& program, const Target& target);
+/// those rows once, as whole vectors into registers, and take their lanes from there. Preserves
+/// bits.
+Program share_rows(const Program& program, const PassContext& context);
 
 }  // namespace cnnc

@@ -247,6 +247,6 @@ constexpr RewriteRule kRules[] = {
 
 std::span<const RewriteRule> simplify_rules() { return kRules; }
 
-Graph simplify(const Graph& graph, const Target&) { return Rewriter(graph, kRules).run(); }
+Graph simplify(const Graph& graph, const PassContext&) { return Rewriter(graph, kRules).run(); }
 
 }  // namespace cnnc

@@ -4,15 +4,15 @@
 #include <span>
 
 #include "ir/graph.h"
-#include "ir/target.h"
 #include "passes/rewrite.h"
+#include "passes/context.h"
 
 namespace cnnc {
 
 /// `graph` with the rules applied to every node, and without nodes (inputs included) that no output
 /// needs. Every rule keeps the bits of all results, but for log_of_exp, which is more exact than
 /// what it replaces.
-Graph simplify(const Graph& graph, const Target& target);
+Graph simplify(const Graph& graph, const PassContext& context);
 
 /// The rules, in the order in which they are tried.
 std::span<const RewriteRule> simplify_rules();

@@ -7,8 +7,6 @@
 //     for row in 0 .. 4 { for x { padded[1 + t*4 + row, x] = ... } }
 //     ... padded[t*4 + ky, x] ... }
 //   for y in 29 .. 30 { for x { padded[y,x] = ... } }
-// Before that, the parts of an image are stored in their places at once (forward_copies.h), by
-// nests that go through it together (merge_rows.h).
 #include "passes/slide_rows.h"
 
 #include <algorithm>
@@ -16,8 +14,6 @@
 
 #include "ir/integer_range.h"
 #include "passes/footprint.h"
-#include "passes/forward_copies.h"
-#include "passes/merge_rows.h"
 #include "passes/nest.h"
 
 namespace cnnc {
@@ -137,8 +133,8 @@ class Slider {
 
 }  // namespace
 
-Program slide_rows(const Program& program, const Target& target) {
-  return Slider(merge_rows(forward_copies(program), target), target).run();
+Program slide_rows(const Program& program, const PassContext& context) {
+  return Slider(program, context.target).run();
 }
 
 }  // namespace cnnc

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "ir/loop.h"
-#include "ir/target.h"
+#include "passes/context.h"
 
 namespace cnnc {
 
@@ -11,6 +11,6 @@ namespace cnnc {
 /// convolution's tiles), fills in each iteration the rows that are new to it: they are read while
 /// they are in the first-level cache, and computing hides the time that their source takes to come
 /// from memory. Preserves bits.
-Program slide_rows(const Program& program, const Target& target);
+Program slide_rows(const Program& program, const PassContext& context);
 
 }  // namespace cnnc

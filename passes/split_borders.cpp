@@ -5,7 +5,6 @@
 //   padded[0] = 0.0
 //   for x in 1 .. 29 { padded[x] = image[x - 1] }
 //   padded[29] = 0.0
-// What is left of borders then is written once for a group of samples (write_borders_once.h).
 #include "passes/split_borders.h"
 
 #include <algorithm>
@@ -13,7 +12,6 @@
 
 #include "ir/integer_range.h"
 #include "passes/nest.h"
-#include "passes/write_borders_once.h"
 
 namespace cnnc {
 
@@ -115,10 +113,10 @@ class Splitter {
 
 }  // namespace
 
-Program split_borders(const Program& program, const Target& target) {
+Program split_borders(const Program& program, const PassContext&) {
   Program result = program;
   for (Kernel& kernel : result.kernels) kernel.body = Splitter(program).run(kernel.body);
-  return write_borders_once(result, target);
+  return result;
 }
 
 }  // namespace cnnc

@@ -22,7 +22,8 @@ namespace {
 
 class Tiler {
  public:
-  Tiler(const Program& program, const Target& target) : program_(program), target_(target) {}
+  Tiler(const Program& program, const PassContext& context)
+      : program_(program), context_(context) {}
 
   Program run() {
     for (Kernel& kernel : program_.kernels) kernel.body = tiled(kernel.body);
@@ -58,7 +59,7 @@ class Tiler {
 
   Block tile_nest(const ReductionNest& nest) {
     std::vector<Part> parts(nest.axes.size());
-    return emit_axis(nest, choose_tiling(program_, nest, target_), parts, 0);
+    return emit_axis(nest, choose_tiling(program_, nest, context_), parts, 0);
   }
 
   /// Loops over the tiles along axis `at` and the ones after it; the remainder after the full
@@ -224,11 +225,11 @@ class Tiler {
   }
 
   Program program_;
-  const Target& target_;
+  const PassContext& context_;
 };
 
 }  // namespace
 
-Program tile(const Program& program, const Target& target) { return Tiler(program, target).run(); }
+Program tile(const Program& program, const PassContext& context) { return Tiler(program, context).run(); }
 
 }  // namespace cnnc

@@ -2,13 +2,13 @@
 #pragma once
 
 #include "ir/loop.h"
-#include "ir/target.h"
+#include "passes/context.h"
 
 namespace cnnc {
 
 /// Every reduction nest computes a block of results at once, with its accumulators in a register
 /// buffer, unless it reads what its neighbours store. Preserves bits: each result's own sum keeps
 /// its order.
-Program tile(const Program& program, const Target& target);
+Program tile(const Program& program, const PassContext& context);
 
 }  // namespace cnnc

@@ -22,7 +22,7 @@ std::int64_t steps(const TileAxis& axis, std::int64_t lanes) {
   return axis.vector ? (axis.extent + lanes - 1) / lanes : axis.extent;
 }
 
-/// The factors of Target::tile, as far as the axes have room for them.
+/// The factors of PassConfig::tile, as far as the axes have room for them.
 Tile given_tile(const std::vector<TileAxis>& axes, std::int64_t lanes,
                 const std::vector<std::int64_t>& given) {
   Tile tile{std::vector<std::int64_t>(axes.size(), 1)};
@@ -130,10 +130,11 @@ class Model {
 }  // namespace
 
 Tile choose_tile(const std::vector<TileAxis>& axes, const std::vector<TileLoad>& loads,
-                 std::int64_t operations, double terms, std::int64_t lanes, const Target& target) {
+                 std::int64_t operations, double terms, std::int64_t lanes, const Target& target,
+                 const std::vector<std::int64_t>& given) {
   const Model model(axes, loads, operations, terms, lanes, target);
-  if (!target.tile.empty()) {
-    Tile tile = given_tile(axes, lanes, target.tile);
+  if (!given.empty()) {
+    Tile tile = given_tile(axes, lanes, given);
     tile.cycles = model.total_cycles(tile.factors);
     return tile;
   }

@@ -36,8 +36,10 @@ struct Tile {
 /// remainders counted at what they cost.
 /// `operations` is how many instructions one accumulation takes (a multiply-add: 1): long ones need
 /// no large tile to keep the units busy, and make much code of it. `terms` of one result: the core
-/// goes on with the next tile while the last terms of a short sum are added up.
+/// goes on with the next tile while the last terms of a short sum are added up. `given`, where not
+/// empty, is the tile to take (PassConfig::tile).
 Tile choose_tile(const std::vector<TileAxis>& axes, const std::vector<TileLoad>& loads,
-                 std::int64_t operations, double terms, std::int64_t lanes, const Target& target);
+                 std::int64_t operations, double terms, std::int64_t lanes, const Target& target,
+                 const std::vector<std::int64_t>& given = {});
 
 }  // namespace cnnc

@@ -2,15 +2,11 @@
 //   for x in 0 .. 6 { vector l in 0 .. 8 { sum[x,l] += a[x] * w[l] } }
 //     ->
 //   unroll x in 0 .. 6 { vector l in 0 .. 8 { sum[x,l] += a[x] * w[l] } }
-// Before that, loops around tiles go inside of them where copies then share what they load
-// (move_inside_tiles.h); after it, copies of neighbouring loops that load the same take turns
-// (join_copies.h). The loops keep their form here; code generation makes the copies.
+// The loops keep their form here; code generation makes the copies.
 #include "passes/unroll.h"
 
 #include <algorithm>
 
-#include "passes/join_copies.h"
-#include "passes/move_inside_tiles.h"
 #include "passes/nest.h"
 
 namespace cnnc {
@@ -87,11 +83,11 @@ class Unroller {
 
 }  // namespace
 
-Program unroll(const Program& program, const Target& target) {
-  Program result = move_inside_tiles(program, target);
-  const Unroller unroller(result);
+Program unroll(const Program& program, const PassContext&) {
+  Program result = program;
+  const Unroller unroller(program);
   for (Kernel& kernel : result.kernels) unroller.run(kernel.body);
-  return join_copies(result);
+  return result;
 }
 
 }  // namespace cnnc

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "ir/loop.h"
-#include "ir/target.h"
+#include "passes/context.h"
 
 namespace cnnc {
 
@@ -10,6 +10,6 @@ namespace cnnc {
 /// stay in registers; so are short loops around them. One along which neighbouring results read the
 /// same elements (the columns of a depthwise kernel) goes inside, where each is loaded once.
 /// Preserves bits.
-Program unroll(const Program& program, const Target& target);
+Program unroll(const Program& program, const PassContext& context);
 
 }  // namespace cnnc

@@ -5,10 +5,9 @@
 //   vector i in 0 .. 4 { y[96 + i] = x[96 + i] + 1 }
 // A loop qualifies when it stores contiguously, along its variable (on some targets some elements
 // apart), and carries nothing from one iteration to the next; what it loads may lie some elements
-// apart. Rows of registers that lie side by side in memory are stored together first
-// (interleave_stores.h), rows that are taken apart are loaded once (share_rows.h). Two loops change
-// places where neighbours lie along the outer one, or become one (flatten_rows.h). A nest that
-// reads along one loop and stores along another goes by square blocks (transpose_blocks.h):
+// apart. Two loops change places where neighbours lie along the outer one, or become one
+// (flatten_rows.h). A nest that reads along one loop and stores along another goes by square blocks
+// (transpose_blocks.h):
 //   for k { for n { to[k, n] = from[n, k] } }
 //     ->
 //   for k.t { for n.t { alloc block
@@ -21,9 +20,7 @@
 
 #include "passes/drop_unused_buffers.h"
 #include "passes/flatten_rows.h"
-#include "passes/interleave_stores.h"
 #include "passes/nest.h"
-#include "passes/share_rows.h"
 #include "passes/transpose_blocks.h"
 
 namespace cnnc {
@@ -143,9 +140,9 @@ class Vectorizer {
 
 }  // namespace
 
-Program vectorize(const Program& program, const Target& target) {
-  Program result = share_rows(interleave_stores(program, target), target);
-  Vectorizer vectorizer(result, target);
+Program vectorize(const Program& program, const PassContext& context) {
+  Program result = program;
+  Vectorizer vectorizer(result, context.target);
   for (Kernel& kernel : result.kernels) kernel.body = vectorizer.run(kernel.body);
   return drop_unused_buffers(result);  // views on the way to those that rows are stored through
 }

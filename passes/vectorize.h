@@ -2,12 +2,12 @@
 #pragma once
 
 #include "ir/loop.h"
-#include "ir/target.h"
+#include "passes/context.h"
 
 namespace cnnc {
 
 /// Innermost loops whose iterations are independent become vector loops of the target's width.
 /// Preserves bits.
-Program vectorize(const Program& program, const Target& target);
+Program vectorize(const Program& program, const PassContext& context);
 
 }  // namespace cnnc

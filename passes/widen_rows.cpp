@@ -28,17 +28,17 @@ bool rows_share_places(const TensorType& type) {
 }
 
 /// Adds the buffers along whose rows the vectors of sums slide.
-void find_rows(const Program& program, const Block& block, const Target& target,
+void find_rows(const Program& program, const Block& block, const PassContext& context,
                std::set<BufferId>& found) {
   for (const Stmt& stmt : block) {
     const auto* loop = stmt.as<For>();
     if (!loop) continue;
     const auto nest = reduction_nest(program, stmt);
     if (!nest) {
-      find_rows(program, loop->body, target, found);
+      find_rows(program, loop->body, context, found);
       continue;
     }
-    const Tiling tiling = choose_tiling(program, *nest, target);
+    const Tiling tiling = choose_tiling(program, *nest, context);
     if (tiling.vector < 0) continue;
     const Var& lane = nest->axes[static_cast<std::size_t>(tiling.vector)].var;
     for (const BufferAccess& access : accesses({stmt})) {
@@ -52,9 +52,9 @@ void find_rows(const Program& program, const Block& block, const Target& target,
 
 }  // namespace
 
-Program widen_rows(const Program& program, const Target& target) {
+Program widen_rows(const Program& program, const PassContext& context) {
   std::set<BufferId> found;
-  for (const Kernel& kernel : program.kernels) find_rows(program, kernel.body, target, found);
+  for (const Kernel& kernel : program.kernels) find_rows(program, kernel.body, context, found);
   Program result = program;
   for (const BufferId id : found) {
     const Buffer& buffer = program.buffer(id);
@@ -62,7 +62,7 @@ Program widen_rows(const Program& program, const Target& target) {
     if (!own || buffer.view_of || has_views(program, id) || buffer.offset >= 0) continue;
     TensorType type = buffer.type;
     std::int64_t& row = type.dims[last_dimension(type.dims)];
-    const std::int64_t lanes = target.lanes(type.scalar);
+    const std::int64_t lanes = context.target.lanes(type.scalar);
     if (2 * row < lanes) continue;  // most of the memory would be empty
     row = (row + lanes - 1) / lanes * lanes;
     if (element_count(type.dims, 1) <= kMaxElements && !rows_share_places(type))

@@ -2,14 +2,14 @@
 #pragma once
 
 #include "ir/loop.h"
-#include "ir/target.h"
+#include "passes/context.h"
 
 namespace cnnc {
 
 /// The rows of images that live in the arena or a thread's scratch, and that the vectors of sums
 /// slide along (a kernel's columns), become whole vectors, so that few loads lie across two lines
-/// of the cache; not where that puts rows into the same few places of a cache. A step of `lay_out`.
+/// of the cache; not where that puts rows into the same few places of a cache.
 /// Preserves bits.
-Program widen_rows(const Program& program, const Target& target);
+Program widen_rows(const Program& program, const PassContext& context);
 
 }  // namespace cnnc

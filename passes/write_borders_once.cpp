@@ -152,8 +152,8 @@ class BorderWriter {
 
 }  // namespace
 
-Program write_borders_once(const Program& program, const Target& target) {
-  return BorderWriter(program, target).run();
+Program write_borders_once(const Program& program, const PassContext& context) {
+  return BorderWriter(program, context.target).run();
 }
 
 }  // namespace cnnc

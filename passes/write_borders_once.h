@@ -2,12 +2,12 @@
 #pragma once
 
 #include "ir/loop.h"
-#include "ir/target.h"
+#include "passes/context.h"
 
 namespace cnnc {
 
 /// Moves stores of constants out of loops over samples where nothing else in the program writes
 /// these elements; of small buffers only, since they keep their memory as long as the loop runs.
-Program write_borders_once(const Program& program, const Target& target);
+Program write_borders_once(const Program& program, const PassContext& context);
 
 }  // namespace cnnc

@@ -176,9 +176,14 @@ int run_list_layers() {
 }
 
 int run_list_passes() {
-  for (const auto& pass : list_passes())
-    fmt::print("{:<6} {:<18} {:<6} {}\n", pass.level, pass.name,
+  std::string group;
+  for (const auto& pass : list_passes()) {
+    if (pass.group != group)
+      fmt::print("{}{} ({})\n", group.empty() ? "" : "\n", pass.group, pass.level);
+    group = pass.group;
+    fmt::print("  {:<18} {:<5} {}\n", pass.stage,
                pass.preserves == Preserves::bits ? "bits" : "bound", pass.description);
+  }
   return 0;
 }
 

@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <set>
 #include <thread>
 
 #include "codegen/jit.h"
 #include "codegen/perf_map.h"
-#include "passes/lower.h"
 #include "runtime/executable_state.h"
 
 namespace cnnc {
@@ -18,39 +18,39 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 [[noreturn]] void fail_unknown_pass(const std::string& name) {
-  std::vector<std::string> names;
-  for (const PassInfo& pass : list_passes()) names.push_back(pass.name);
+  std::vector<std::string> names = list_groups();
+  for (const PassInfo& pass : list_passes()) names.push_back(pass.stage);
   const std::string near = closest(name, names);
   fail("unknown pass '{}'{}", name,
        near.empty() ? "; --list-passes shows them" : fmt::format("; did you mean '{}'?", near));
 }
 
-void check_skips(const CompileOptions& options) {
-  const auto passes = list_passes();
+/// The stages that are left out.
+std::set<std::string> skipped_stages(const CompileOptions& options) {
+  std::set<std::string> result;
+  const std::vector<PassInfo> rows = list_passes();
   for (const std::string& name : options.skip) {
-    const auto pass = std::ranges::find(passes, name, &PassInfo::name);
-    if (pass == passes.end()) fail_unknown_pass(name);
-    if (pass->required) fail("pass '{}' cannot be skipped: what follows needs it", name);
+    const auto stages = stages_of(name);
+    result.insert(stages.begin(), stages.end());
+    for (const PassInfo& row : rows)
+      if (row.name == name) result.insert(row.stage);
   }
+  for (const PassInfo& row : rows)
+    if (row.required && result.contains(row.stage))
+      fail("pass '{}' cannot be skipped: what follows needs it", row.name);
+  return result;
 }
 
-/// Runs the row's pass on the IR of its level.
-template <class Level>
-Ir run_row(const PassRow<Level>& row, const Ir& ir, const Target& target) {
-  if (const auto* input = std::get_if<Level>(&ir)) return row.run(*input, target);
-  constexpr bool takes_graph = std::is_same_v<Level, Graph>;
-  fail("pass '{}' takes {}", row.name,
-       takes_graph ? "a graph, not loops" : "loops, not a graph: run lower before it");
-}
-
-Ir run_pass(const std::string& name, const Ir& ir, const Target& target) {
-  for (const auto& row : graph_passes())
-    if (row.name == name) return run_row(row, ir, target);
-  for (const auto& row : loop_passes())
-    if (row.name == name) return run_row(row, ir, target);
-  if (name != kLowerName) fail_unknown_pass(name);
-  if (const auto* graph = std::get_if<Graph>(&ir)) return lower(*graph, target);
-  fail("pass '{}' takes a graph, not loops", name);
+/// Runs the row on the IR of its level.
+Ir run_row(const Pass& pass, const Ir& ir, const PassContext& context) {
+  const auto* graph = std::get_if<Graph>(&ir);
+  if (std::holds_alternative<LoopPass>(pass.run)) {
+    if (graph) fail("pass '{}' takes loops, not a graph: run lower before it", pass.name);
+    return run_pass(pass, std::get<Program>(ir), context);
+  }
+  if (!graph) fail("pass '{}' takes a graph, not loops", pass.name);
+  if (const auto* lower = std::get_if<LoweringPass>(&pass.run)) return (*lower)(*graph, context);
+  return run_pass(pass, *graph, context);
 }
 
 void verify_ir(const Ir& ir, std::string_view stage) {
@@ -61,15 +61,35 @@ void verify_ir(const Ir& ir, std::string_view stage) {
 
 std::vector<PassInfo> list_passes() {
   std::vector<PassInfo> all;
-  const auto add = [&](const char* level, const auto& row) {
-    all.push_back(
-        {level, std::string(row.name), std::string(row.description), row.required, row.preserves});
-  };
-  for (const auto& pass : graph_passes()) add("graph", pass);
-  all.push_back(
-      {"loop", std::string(kLowerName), std::string(kLowerDescription), true, Preserves::bound});
-  for (const auto& pass : loop_passes()) add("loop", pass);
+  for (const Pass& pass : passes()) {
+    const auto before = std::ranges::count(all, pass.name, &PassInfo::name);
+    all.push_back({.level = std::holds_alternative<GraphPass>(pass.run) ? "graph" : "loop",
+                   .group = std::string(pass.group),
+                   .name = std::string(pass.name),
+                   .description = std::string(pass.description),
+                   .stage = before == 0 ? std::string(pass.name)
+                                        : fmt::format("{}:{}", pass.name, before + 1),
+                   .required = pass.required,
+                   .preserves = pass.preserves});
+  }
   return all;
+}
+
+std::vector<std::string> list_groups() {
+  std::vector<std::string> all;
+  for (const Pass& pass : passes())
+    if (all.empty() || all.back() != pass.group) all.emplace_back(pass.group);
+  return all;
+}
+
+std::vector<std::string> stages_of(const std::string& name) {
+  std::vector<std::string> group;
+  for (const PassInfo& row : list_passes()) {
+    if (row.stage == name) return {name};
+    if (row.group == name) group.push_back(row.stage);
+  }
+  if (group.empty()) fail_unknown_pass(name);
+  return group;
 }
 
 std::string print(const Ir& ir) {
@@ -77,37 +97,38 @@ std::string print(const Ir& ir) {
 }
 
 Ir run_pipeline(const Graph& graph, const CompileOptions& options, const Observer& observe) {
-  check_skips(options);
+  const std::set<std::string> skipped = skipped_stages(options);
+  const PassContext context(options.target, options.config);
+  const std::vector<PassInfo> rows = list_passes();
   Ir ir = graph;
   if (observe && !observe("graph", ir, {})) return ir;
-  for (const PassInfo& pass : list_passes()) {
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const std::string& stage = rows[i].stage;
     const auto start = Clock::now();
-    if (std::ranges::find(options.skip, pass.name) == options.skip.end())
-      ir = run_pass(pass.name, ir, options.target);
+    if (!skipped.contains(stage)) ir = run_row(passes()[i], ir, context);
     const auto time = Clock::now() - start;
-    if (options.verify_each) verify_ir(ir, pass.name);
-    if (observe && !observe(pass.name, ir, time)) return ir;
+    if (options.verify_each) verify_ir(ir, stage);
+    if (observe && !observe(stage, ir, time)) return ir;
   }
   return ir;
 }
 
-Ir run_passes(Ir ir, std::span<const std::string> names, const Target& target) {
-  for (const std::string& name : names) {
-    ir = run_pass(name, ir, target);
-    verify_ir(ir, name);
-  }
+Ir run_passes(Ir ir, std::span<const std::string> names, const PassContext& context) {
+  const std::vector<PassInfo> rows = list_passes();
+  for (const std::string& name : names)
+    for (const std::string& stage : stages_of(name)) {
+      const auto row = std::ranges::find(rows, stage, &PassInfo::stage) - rows.begin();
+      ir = run_row(passes()[static_cast<std::size_t>(row)], ir, context);
+      verify_ir(ir, stage);
+    }
   return ir;
 }
 
 Ir ir_at(const Graph& graph, const std::string& stage, const CompileOptions& options) {
-  bool found = stage == "loops";
-  Ir ir = run_pipeline(graph, options, [&](std::string_view name, const Ir&, auto) {
-    const bool here = name == stage;
-    found |= here;
-    return !here;
-  });
-  if (!found) fail("there is neither a graph nor a program at stage '{}'", stage);
-  return ir;
+  const bool end = stage == "graph" || stage == "loops";
+  const std::string last = end ? stage : stages_of(stage).back();
+  return run_pipeline(graph, options,
+                      [&](std::string_view name, const Ir&, auto) { return name != last; });
 }
 
 Executable compile(const Graph& graph, const CompileOptions& options) {

@@ -14,26 +14,34 @@
 #include "ir/graph.h"
 #include "ir/loop.h"
 #include "ir/target.h"
-#include "passes/table.h"
+#include "passes/pipeline.h"
 #include "runtime/executable.h"
 
 namespace cnnc {
 
 struct CompileOptions {
   Target target;                       // host_target() for this machine
-  std::vector<std::string> skip = {};  // names of passes left out
+  std::vector<std::string> skip = {};  // passes and groups of passes left out
   bool verify_each = false;            // run the verifier after every pass
   bool check_bounds = false;           // machine code checks its indices: Executable::run says
+  PassConfig config = {};
 };
 
-/// One row for --list-passes: "graph" or "loop" level of the result, name, description, in the
-/// order in which they run.
+/// A row of the pipeline; list_passes has them in the order in which they run.
 struct PassInfo {
-  std::string level, name, description;
+  std::string level;  // of the result: "graph" or "loop"
+  std::string group, name, description;
+  std::string stage;      // the name; of a pass's second row, NAME:2
   bool required = false;  // cannot be skipped
   Preserves preserves = Preserves::bits;
 };
 std::vector<PassInfo> list_passes();
+/// The names of all groups, in their order.
+std::vector<std::string> list_groups();
+
+/// The stages that a name stands for where one is run or shown: a stage itself, or all of a group.
+/// Throws Error for an unknown name.
+std::vector<std::string> stages_of(const std::string& name);
 
 /// Either level of IR.
 using Ir = std::variant<Graph, Program>;
@@ -44,16 +52,17 @@ std::string print(const Ir& ir);
 using Observer =
     std::function<bool(std::string_view stage, const Ir& ir, std::chrono::duration<double> time)>;
 
-/// `graph` after all passes, or what it was when `observe` ended it. Throws Error for a pass in
-/// `skip` that is unknown or required.
+/// `graph` after all passes, or what it was when `observe` ended it. Throws Error for a name in
+/// `skip` that is unknown or stands for a required pass; a pass's name there means all its rows.
 Ir run_pipeline(const Graph& graph, const CompileOptions& options, const Observer& observe = {});
 
-/// `ir` after the passes of these names, in this order, whatever the order of the table; the result
-/// of each is verified. Throws Error for an unknown name, and for a pass of the other level.
-Ir run_passes(Ir ir, std::span<const std::string> names, const Target& target);
+/// `ir` after the passes and groups of these names, in this order, whatever the order of the table;
+/// the result of each is verified. Throws Error for an unknown name, and for a pass of the other
+/// level.
+Ir run_passes(Ir ir, std::span<const std::string> names, const PassContext& context);
 
-/// The graph, or from `lower` on the program, at a stage: `graph`, a pass's name, `loops` (the
-/// last). Throws Error for an unknown stage.
+/// The graph, or from `lower` on the program, at a stage: `graph`, a pass's name, a group's (after
+/// its last pass), `loops` (the last). Throws Error for an unknown stage.
 Ir ir_at(const Graph& graph, const std::string& stage, const CompileOptions& options);
 
 /// The machine code of `graph` (a forward graph: passes differentiate it where it has an

@@ -84,8 +84,8 @@ Target choose_target(const Options& options, bool runs_here) {
 }
 
 void check_passes(const Options& options) {
-  std::vector<std::string> names;
-  for (const auto& pass : list_passes()) names.push_back(pass.name);
+  std::vector<std::string> names = list_groups();
+  for (const auto& pass : list_passes()) names.push_back(pass.stage);
   const auto check = [&](const std::string& pass) {
     if (std::ranges::find(names, pass) == names.end()) unknown("pass", pass, names);
   };

@@ -65,7 +65,8 @@ double total(const std::vector<double>& seconds) {
 
 std::vector<std::string> list_stages() {
   std::vector<std::string> stages{"graph"};
-  for (const PassInfo& pass : list_passes()) stages.push_back(pass.name);
+  for (const PassInfo& pass : list_passes()) stages.push_back(pass.stage);
+  for (std::string& group : list_groups()) stages.push_back(std::move(group));
   for (const char* name : {"loops", "llvm", "assembly"}) stages.emplace_back(name);
   return stages;
 }
@@ -94,35 +95,32 @@ std::string emit(const Ir& ir, const std::string& stage, const std::string& kern
           stage);
     return emit_program(*program, stage, kernel, options.target);
   }
-  std::optional<std::string> text;
-  const Ir last =
-      run_pipeline(std::get<Graph>(ir), options, [&](std::string_view name, const Ir& at, auto) {
-        if (name == stage) text = text_of(at, kernel, stage);
-        return !text;
-      });
-  return text ? *text : emit_program(std::get<Program>(last), stage, kernel, options.target);
+  const bool machine = stage == "llvm" || stage == "assembly";
+  const Ir at = ir_at(std::get<Graph>(ir), machine ? "loops" : stage, options);
+  return machine ? emit_program(std::get<Program>(at), stage, kernel, options.target)
+                 : text_of(at, kernel, stage);
 }
 
 std::string diff_pass(const Ir& ir, const std::string& pass, const std::string& kernel,
                       const CompileOptions& options) {
   std::string before, after;
-  const bool lowers = pass == kLowerName;  // then a kernel's name means something after it only
   if (std::holds_alternative<Program>(ir)) {
     before = text_of(ir, kernel, pass);
     after = text_of(run_passes(ir, std::vector{pass}, options.target), kernel, pass);
   } else {
+    const auto stages = stages_of(pass);
     Ir previous;
-    bool found = false;
     run_pipeline(std::get<Graph>(ir), options, [&](std::string_view name, const Ir& at, auto) {
-      found = name == pass;
-      if (found) {
+      if (name == stages.front()) {
+        // Where the pass makes the kernels, a kernel's name means something after it only.
+        const bool lowers = std::holds_alternative<Graph>(previous) &&
+                            std::holds_alternative<Program>(at);
         before = lowers ? print(previous) : text_of(previous, kernel, pass);
-        after = text_of(at, kernel, pass);
       }
+      if (name == stages.back()) after = text_of(at, kernel, pass);
       previous = at;
-      return !found;
+      return name != stages.back();
     });
-    if (!found) run_passes(ir, std::vector{pass}, options.target);  // complains
   }
   const std::string text = line_diff(before, after, "before " + pass, "after " + pass);
   return text.empty() ? fmt::format("{} changes nothing\n", pass) : text;
@@ -135,9 +133,10 @@ std::string time_passes(const Graph& graph, const std::string& last,
     double seconds;
   };
   std::vector<Row> rows, parts;
+  const std::string end = last.empty() ? last : stages_of(last).back();
   const Ir ir = run_pipeline(graph, options, [&](std::string_view name, const Ir&, auto time) {
     if (name != "graph") rows.push_back({std::string(name), time.count()});
-    return name != last;
+    return name != end;
   });
   if (last.empty()) {
     const auto& program = std::get<Program>(ir);

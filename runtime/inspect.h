@@ -9,7 +9,7 @@
 
 namespace cnnc {
 
-/// The stages that emit() knows: `graph`, every pass by name, `loops`, `llvm`, `assembly`. (`model`
+/// The stages that emit() knows: `graph`, every pass and group by name, `loops`, `llvm`, `assembly`. (`model`
 /// is the front end's.)
 std::vector<std::string> list_stages();
 

@@ -4,8 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "passes/fuse.h"
-#include "passes/table.h"
+#include "passes/pipeline.h"
 #include "tests/golden_text.h"
 #include "tests/ir_runs.h"
 
@@ -32,6 +31,12 @@ std::optional<std::string> changed(std::string text, const Change& change) {
   return text;
 }
 
+Program fused(Program program) {
+  for (const Pass& pass : loop_passes())
+    if (pass.group == "fuse") program = run_pass(pass, program, *named_target("x86-64-v3"));
+  return program;
+}
+
 /// How fuse changes the results of a program; empty: it does not. Nothing where there are none.
 std::optional<std::string> difference_by_fusion(const std::string& text, std::int64_t count) {
   const Program program = parse_program({"variant", text});
@@ -43,9 +48,9 @@ std::optional<std::string> difference_by_fusion(const std::string& text, std::in
   } catch (const Error&) {
     return std::nullopt;
   }
-  const Program fused = fuse(program, *named_target("x86-64-v3"));
-  if (const auto errors = verify_errors(fused); !errors.empty()) return errors.front();
-  return difference(expected, run(fused, inputs, rows, count), Preserves::bound);
+  const Program after = fused(program);
+  if (const auto errors = verify_errors(after); !errors.empty()) return errors.front();
+  return difference(expected, run(after, inputs, rows, count), Preserves::bound);
 }
 
 /// Each change alone, and in pairs as far as these leave programs.
@@ -63,7 +68,7 @@ void expect_kept_by_every_variant(const std::string& text, const std::vector<Cha
 }
 
 std::string fused(const std::string& text) {
-  return print(fuse(parse_program({"variant", text}), *named_target("x86-64-v3")));
+  return print(fused(parse_program({"variant", text})));
 }
 
 std::string golden_section(const std::string& file, const std::string& title) {

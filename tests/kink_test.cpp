@@ -68,7 +68,7 @@ std::string gradient_difference(const Tensors& expected, const Tensors& got) {
 }
 
 Tensors compiled(const Graph& gradients, const Tensors& inputs, const Target& target) {
-  std::vector<std::string> passes{"simplify_step", std::string(kLowerName)};
+  std::vector<std::string> passes{"simplify", "lower"};
   for (const auto& row : loop_passes()) passes.emplace_back(row.name);
   Program program = std::get<Program>(run_passes(gradients, passes, target));
   Jit jit(program, target, 1);

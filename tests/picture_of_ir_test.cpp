@@ -233,7 +233,7 @@ TEST(EmitPicture, is_a_stage_of_the_tool) {
   };
   EXPECT_THAT(emit({"dot"}).out, HasSubstr("conv2d"));
   EXPECT_THAT(emit({"dot"}).out, Not(HasSubstr("backward")));
-  EXPECT_THAT(emit({"dot", "--stop-after", "simplify_step"}).out, HasSubstr("backward"));
+  EXPECT_THAT(emit({"dot", "--stop-after", "simplify:2"}).out, HasSubstr("backward"));
   EXPECT_THAT(emit({"dot", "--stop-after", "fuse", "--for", "infer"}).out,
               HasSubstr("label=\"kernel "));
   EXPECT_EQ(emit({"memory-map", "-o", "map.svg"}).code, 0);

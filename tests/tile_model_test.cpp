@@ -6,12 +6,11 @@
 namespace cnnc {
 namespace {
 
-TEST(register_tiles, a_target_may_say_which_and_axes_cut_them_down) {
-  Target target = *named_target("x86-64-v3");
-  target.tile = {3, 5, 7};
+TEST(register_tiles, may_be_given_and_axes_cut_them_down) {
+  const Target target = *named_target("x86-64-v3");
   const auto factors = [&](const std::vector<TileAxis>& axes) {
     return choose_tile(axes, std::vector<TileLoad>(2, {std::vector<bool>(axes.size(), true)}), 1, 9,
-                       8, target)
+                       8, target, {3, 5, 7})
         .factors;
   };
   EXPECT_EQ(factors({{9}, {9}, {9}, {80, true}}), (std::vector<std::int64_t>{1, 3, 5, 7}));

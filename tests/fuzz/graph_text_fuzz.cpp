@@ -1,7 +1,7 @@
 // Graph text: what parses prints, reparses and prints the same; what verifies can be interpreted
 // and goes through every pass, which leaves what verifies.
 #include "passes/lower.h"
-#include "passes/table.h"
+#include "passes/pipeline.h"
 #include "tests/fuzz/fuzz.h"
 
 using namespace cnnc;
@@ -36,13 +36,13 @@ void interpret_zeros(const Graph& graph) {
 void run_passes(Graph graph) {
   const Target target = *named_target("x86-64-v3");
   for (const auto& pass : graph_passes()) {
-    graph = pass.run(graph, target);
+    graph = run_pass(pass, graph, target);
     verify(graph, pass.name);
   }
   Program program = lower(graph, target);
-  verify(program, kLowerName);
+  verify(program, "lower");
   for (const auto& pass : loop_passes()) {
-    program = pass.run(program, target);
+    program = run_pass(pass, program, target);
     verify(program, pass.name);
   }
 }

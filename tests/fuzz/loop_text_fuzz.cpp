@@ -1,6 +1,6 @@
 // Loop text: what parses prints, reparses and prints the same; what verifies can be interpreted
 // within a limit of steps, and goes through every loop pass, which leaves what verifies.
-#include "passes/table.h"
+#include "passes/pipeline.h"
 #include "tests/fuzz/fuzz.h"
 
 using namespace cnnc;
@@ -56,7 +56,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const bool small = is_small(program);
   if (small) interpret_zeros(program);
   for (const auto& pass : loop_passes()) {
-    program = pass.run(program, *named_target("x86-64-v3"));
+    program = run_pass(pass, program, *named_target("x86-64-v3"));
     verify(program, pass.name);
   }
   if (small && is_small(program)) interpret_zeros(program);

@@ -1,7 +1,7 @@
 // Model text: what parses prints, reparses and prints the same, becomes a graph that the verifier
 // accepts, and goes through the graph passes.
 #include "frontend/model.h"
-#include "passes/table.h"
+#include "passes/pipeline.h"
 #include "tests/fuzz/fuzz.h"
 
 using namespace cnnc;
@@ -15,7 +15,7 @@ void check_graph(const Model& model, const Language& language) {
   Graph graph = build_graph(model, language, mode, 3, ScalarType::f32).graph;
   for (const auto& pass : graph_passes()) {
     verify(graph, pass.name);
-    graph = pass.run(graph, *named_target("x86-64-v3"));
+    graph = run_pass(pass, graph, *named_target("x86-64-v3"));
   }
   verify(graph, "the graph passes");
 }

@@ -142,16 +142,17 @@ std::string first_difference(const std::string& name, const Tensor& whole, const
 std::string batch_split_difference(const Graph& training, const Configuration& configuration,
                                    const Tensors& inputs, std::int64_t count, std::int64_t first,
                                    Statistics& statistics) {
-  const Target target = target_of(configuration);
+  const PassContext context = context_of(configuration);
   const auto skipped = [&](std::string_view pass) {
     return std::ranges::find(configuration.skip, pass) != configuration.skip.end();
   };
-  const CompileOptions options{.target = target, .skip = configuration.skip};
+  const CompileOptions options{
+      .target = context.target, .skip = configuration.skip, .config = context.config};
   Graph graph = std::get<Graph>(ir_at(training, "differentiate", options));
   std::erase_if(graph.outputs,
                 [](const Output& output) { return !output.name.starts_with("gradient."); });
-  const std::vector<std::string> simplify{"simplify_step"};
-  graph = std::get<Graph>(run_passes(graph, simplify, target));
+  const std::vector<std::string> simplify{"simplify"};
+  graph = std::get<Graph>(run_passes(graph, simplify, context));
   const RowSums sums(graph);
   if (sums.depends_on_count()) count -= count % 2;
   if (sums.depends_on_count()) first = count / 2;
@@ -160,10 +161,10 @@ std::string batch_split_difference(const Graph& training, const Configuration& c
 
   std::set<std::string> names;
   for (const Output& output : graph.outputs) names.insert(output.name);
-  std::vector<std::string> passes{std::string(kLowerName)};
+  std::vector<std::string> passes{"lower"};
   for (const auto& row : loop_passes())
     if (!skipped(row.name)) passes.emplace_back(row.name);
-  Executable executable = machine_code(std::get<Program>(run_passes(graph, passes, target)), target,
+  Executable executable = machine_code(std::get<Program>(run_passes(graph, passes, context)), context.target,
                                        configuration.quick);
   ++statistics.compiled;
   ThreadPool pool(configuration.threads);

@@ -66,7 +66,7 @@ Counts all_ops(const Language& language) {
 
 Counts all_passes() {
   Counts passes;
-  for (const PassInfo& pass : list_passes()) passes.emplace(pass.name, 0);
+  for (const PassInfo& pass : list_passes()) passes.emplace(pass.stage, 0);
   return passes;
 }
 
@@ -134,7 +134,7 @@ std::vector<std::string> too_rare(const Statistics& statistics, const Language& 
   unknown("argument", all_arguments(language), statistics.arguments);
   unknown("op", all_ops(language), statistics.ops);
   for (const auto& [name, zero] : all_passes())
-    if (name != kLowerName && share(count_of(statistics.passes, name)) < 0.05)
+    if (name != "lower" && share(count_of(statistics.passes, name)) < 0.05)
       complaints.push_back(fmt::format("the pass `{}` changes {} of {} networks, under 5 %", name,
                                        count_of(statistics.passes, name), statistics.networks));
   if (share(statistics.branched) < 0.3)

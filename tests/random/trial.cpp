@@ -119,9 +119,11 @@ class Checker {
 
   /// The whole pipeline, verified after every pass; counts what changed.
   void run_passes_of(Mode mode) {
-    const Target target =
-        trial_.configurations.empty() ? host_target() : target_of(trial_.configurations.front());
-    const CompileOptions options{.target = target, .verify_each = true};
+    const PassContext context = trial_.configurations.empty()
+                                    ? PassContext(host_target())
+                                    : context_of(trial_.configurations.front());
+    const CompileOptions options{
+        .target = context.target, .verify_each = true, .config = context.config};
     std::string text;
     count_ops(graph_of(mode));
     run_pipeline(graph_of(mode), options, [&](std::string_view pass, const Ir& ir, auto) {
@@ -130,7 +132,7 @@ class Checker {
       text = now;
       const auto* graph = std::get_if<Graph>(&ir);
       if (graph != nullptr) count_ops(*graph);
-      if (pass == "simplify_step") (mode == Mode::train ? step_ : inference_) = *graph;
+      if (pass == "simplify:2") (mode == Mode::train ? step_ : inference_) = *graph;
       return true;
     });
     expect_same_text("loop text", text, print(parse_program({"program", text})));
@@ -199,18 +201,18 @@ class Checker {
     Choices choices(trial_.seed, 3);
     Configuration configuration;
     if (!trial_.configurations.empty()) configuration = trial_.configurations.front();
-    const Target target = target_of(configuration);
-    std::vector<std::string> passes{std::string(kLowerName)};
+    const PassContext context = context_of(configuration);
+    std::vector<std::string> passes{"lower"};
     bool contracted = false;
     for (const auto& row : loop_passes()) {
       const bool skipped =
           std::ranges::find(configuration.skip, row.name) != configuration.skip.end();
       if (!skipped) passes.emplace_back(row.name);
-      contracted |= !skipped && row.name == "contract_fma" && target.fma;
+      contracted |= !skipped && row.name == "contract_fma" && context.target.fma;
     }
-    Program program = std::get<Program>(run_passes(graph, passes, target));
+    Program program = std::get<Program>(run_passes(graph, passes, context));
     const Tensors inputs = numbers(program);
-    Executable executable = machine_code(std::move(program), target, true);
+    Executable executable = machine_code(std::move(program), context.target, true);
     ++statistics_.compiled;
     ThreadPool pool(configuration.threads);
     const Tensors results = called_rows(called(executable, inputs, names, trial_.count, pool),
@@ -257,14 +259,15 @@ class Checker {
       if (!is_loop_pass(pass)) skip.push_back(pass);
     const CompileOptions options{.target = target, .skip = skip};
     Base base;
-    base.graph = std::get<Graph>(ir_at(graph_of(configuration.mode), "simplify_step", options));
+    base.graph = std::get<Graph>(ir_at(graph_of(configuration.mode), "simplify:2", options));
     base.by_row = outputs_by_row(base.graph);
     const Program lowered = lower(base.graph, target);
     base.inputs = numbers(lowered);
     base.results = expanded_results(lowered, base, target);
     for (const auto& [name, tensor] : base.results) base.names.insert(name);
-    if (std::ranges::find(configuration.skip, "fuse") != configuration.skip.end()) return base;
-    const Program routed = route_gradients(lowered);
+    if (std::ranges::find(configuration.skip, "route_gradients") != configuration.skip.end())
+      return base;
+    const Program routed = route_gradients(lowered, target);
     if (print(routed) == print(lowered)) return base;
     ++statistics_.routed;
     const Tensors results = expanded_results(routed, base, target);
@@ -280,10 +283,13 @@ class Checker {
   }
 
   void check(const Configuration& configuration) {
-    const Target target = target_of(configuration);
+    const auto [target, config] = context_of(configuration);
     const Base base = base_of(configuration, target);
     const std::string how = " (" + describe(configuration) + ")";
-    const CompileOptions options{.target = target, .skip = configuration.skip, .verify_each = true};
+    const CompileOptions options{.target = target,
+                                 .skip = configuration.skip,
+                                 .verify_each = true,
+                                 .config = config};
     std::vector<std::string> regrouped;  // passes that changed the order or the rounding of sums
     std::string before;
     Program program = std::get<Program>(run_pipeline(
@@ -373,14 +379,14 @@ class Checker {
 
 }  // namespace
 
-Target target_of(const Configuration& configuration) {
+PassContext context_of(const Configuration& configuration) {
   Target target =
       configuration.target == "native" ? host_target() : *named_target(configuration.target);
-  target.tile = configuration.tile;
   target.l1_bytes /= configuration.smaller_caches;
   target.l2_bytes /= configuration.smaller_caches;
-  if (configuration.smaller_caches > 1) target.band_bytes = 512;
-  return target;
+  PassConfig config{.tile = configuration.tile};
+  if (configuration.smaller_caches > 1) config.band_bytes = 512;
+  return {target, config};
 }
 
 bool has_branches(const Model& model) {

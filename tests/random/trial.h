@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "runtime/compile.h"
+#include "passes/context.h"
 #include "tests/random/generate.h"
 
 namespace cnnc::testing {
@@ -16,15 +17,15 @@ struct Configuration {
   Mode mode = Mode::train;
   std::string target = "native";
   std::vector<std::string> skip = {};
-  std::vector<std::int64_t> tile = {};  // Target::tile
+  std::vector<std::int64_t> tile = {};  // PassConfig::tile
   int threads = 1;
   bool from_text = false;  // the last program is printed and read again before it is compiled
   bool quick = false;      // EmitOptions::quick
   int smaller_caches = 1;  // than the target's, so many times: for small networks to fill them
 };
 
-/// The target that it names, with its tile and caches.
-Target target_of(const Configuration& configuration);
+/// The target that it names and its caches, and its tile.
+PassContext context_of(const Configuration& configuration);
 
 struct Trial {
   std::string text;
