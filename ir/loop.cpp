@@ -16,15 +16,37 @@ std::string_view name_of(LoopKind kind) {
   return names.at(static_cast<std::size_t>(kind));
 }
 
-std::string_view name_of(Reduction reduction) {
-  constexpr std::array<std::string_view, 3> names{"add", "max", "min"};
-  return names.at(static_cast<std::size_t>(reduction));
-}
-
 std::optional<BufferId> Program::find(std::string_view wanted) const {
   for (std::size_t i = 0; i < buffers.size(); ++i)
     if (buffers[i].name == wanted) return static_cast<BufferId>(i);
   return std::nullopt;
+}
+
+For with_body(const For& loop, Block body) {
+  return {loop.var, loop.begin, loop.end, loop.kind, std::move(body), loop.axis};
+}
+
+For over_groups(const Program& program, Var var, Block body) {
+  return {std::move(var), 0, program.groups(), LoopKind::serial, std::move(body),
+          BatchAxis::groups};
+}
+
+For over_samples(const Program& program, Var var, const Var& group, Block body) {
+  const Expr begin = Expr(group) * program.group;
+  const Expr count = load(program.find("count").value(), ScalarType::i64, {});
+  return {std::move(var),
+          begin,
+          min(begin + program.group, count),
+          LoopKind::serial,
+          std::move(body),
+          BatchAxis::samples};
+}
+
+const Var* group_of(const For& loop) {
+  if (loop.axis != BatchAxis::samples) return nullptr;
+  if (const auto* var = loop.begin.as<Var>()) return var;  // groups of one row
+  const auto* product = loop.begin.as<Binary>();
+  return product && product->op == BinaryOp::mul ? product->a.as<Var>() : nullptr;
 }
 
 std::optional<std::int64_t> constant_extent(const For& loop) {
@@ -90,7 +112,7 @@ Block map_exprs(const Block& block, const std::function<Expr(const Expr&)>& rewr
       auto begin = rewrite(loop.begin);
       auto end = rewrite(loop.end);
       return {For{loop.var, std::move(begin), std::move(end), loop.kind,
-                  map_exprs(loop.body, rewrite)}};
+                  map_exprs(loop.body, rewrite), loop.axis}};
     }
     Stmt operator()(const Store& store) const {
       auto index = all(store.index);

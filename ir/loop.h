@@ -1,6 +1,6 @@
 // Loop IR: programs of kernels, kernels of loops. The whole grammar:
 //
-//   Program = Buffer*, Kernel*            kernels run in order, once each
+//   Program = batch, Buffer*, Kernel*     kernels run in order, once each
 //   Buffer  = name, type, memory          row-major; a view shares the memory of another
 //   Kernel  = name, layers, Stmt*
 //   Stmt    = For | Store | Accumulate | Let | Alloc | If
@@ -19,6 +19,7 @@
 #include "ir/diagnostic.h"
 #include "ir/expr.h"
 #include "ir/places.h"
+#include "ir/reduction.h"
 #include "ir/tensor.h"
 #include "ir/type.h"
 
@@ -44,19 +45,23 @@ struct Buffer {
 enum class LoopKind : std::uint8_t { serial, parallel, vector, unroll };
 std::string_view name_of(LoopKind kind);
 
-enum class Reduction : std::uint8_t { add, max, min };
-std::string_view name_of(Reduction reduction);
-
 struct Stmt;
 using Block = std::vector<Stmt>;
 
+/// What of the batch a loop goes over. The rows of a call come in groups, which are handed to
+/// threads and whose sums are added up apart: a kernel has a loop over groups, outermost, and inside
+/// of it loops over the samples of one group, as many as the call has of them.
+enum class BatchAxis : std::uint8_t { none, groups, samples };
+
 /// for var in begin .. end. A vector loop has a constant extent, is innermost and its iterations
-/// are independent; a parallel one is outermost.
+/// are independent; a parallel one is outermost. Bounds of loops over the batch are those of
+/// over_groups and over_samples below.
 struct For {
   Var var;
   Expr begin, end;
   LoopKind kind = LoopKind::serial;
   Block body;
+  BatchAxis axis = BatchAxis::none;
 };
 struct Store {
   BufferId buffer = 0;
@@ -110,12 +115,25 @@ struct Program {
   std::string name;
   std::vector<Buffer> buffers;
   std::vector<Kernel> kernels;
+  std::int64_t batch = 0;  // most rows of a call, which the input `count` numbers; 0: it has no rows
+  std::int64_t group = 0;  // rows of a group, part of the meaning: it fixes the order of sums
 
   const Buffer& buffer(BufferId id) const { return buffers.at(static_cast<std::size_t>(id)); }
   /// The buffer whose memory `id` uses: itself, or what it is a view of.
   BufferId storage(BufferId id) const { return buffer(id).view_of.value_or(id); }
   std::optional<BufferId> find(std::string_view name) const;
+  std::int64_t groups() const { return group > 0 ? (batch + group - 1) / group : 0; }
 };
+
+/// `loop` around another body.
+For with_body(const For& loop, Block body);
+/// for var in 0 .. groups() { body }
+For over_groups(const Program& program, Var var, Block body);
+/// for var in group*G .. min(group*G + G, count[]) { body }, G rows a group. The program has an
+/// input `count`.
+For over_samples(const Program& program, Var var, const Var& group, Block body);
+/// The variable of the groups that a loop over samples stands in; null for other loops.
+const Var* group_of(const For& loop);
 
 /// end - begin where the bounds' form shows that it is constant: 16 for `x*16 .. x*16 + 16`. Never
 /// negative.

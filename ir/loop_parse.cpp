@@ -1,10 +1,13 @@
 // Reads the text of loop IR:
 //
-//   program NAME {
-//     NAME : TYPE[DIMS] MEMORY [view of NAME] [offset N] [= [NUMBERS]]         one line a buffer;
-//     numbers for constants kernel NAME serves NAME, NAME {
+//   program NAME [batch=N group=N] {
+//     NAME : TYPE[DIMS] MEMORY [view of NAME] [offset N] [= [NUMBERS]]     a buffer a line;
+//                                                                          numbers for constants
+//     kernel NAME serves NAME, NAME [once] {
 //       [parallel | vector | unroll] for VAR in EXPR .. EXPR { ... }
-//       NAME[EXPR, EXPR] = EXPR                                                or += max= min=
+//       [parallel] for VAR in groups { ... }
+//       for VAR in samples of VAR { ... }
+//       NAME[EXPR, EXPR] = EXPR                                            or += max= min=
 //       let VAR : TYPE = EXPR
 //       alloc NAME : TYPE[DIMS] stack|register
 //       if EXPR { ... } else { ... }
@@ -96,8 +99,24 @@ class LoopParser {
   void program() {
     cursor_.expect("program");
     program_.name = name("the program's name");
+    if (cursor_.is("batch")) batch();
     braced([&] { cursor_.is("kernel") ? kernel() : global_buffer(); });
     if (!cursor_.at_end()) cursor_.fail_expected("the end of the text");
+  }
+
+  void batch() {
+    program_.batch = size("batch", "the most rows of a call");
+    program_.group = size("group", "the rows of a group");
+  }
+
+  std::int64_t size(std::string_view word, std::string_view what) {
+    cursor_.expect(word);
+    cursor_.expect("=");
+    const auto token = cursor_.peek();
+    const auto value = cursor_.expect_integer(what);
+    if (value < 1 || value > kMaxElements)
+      cursor_.fail_at(token, fmt::format("{} must be 1 to {}", what, kMaxElements));
+    return value;
   }
 
   void global_buffer() {
@@ -271,13 +290,40 @@ class LoopParser {
     const auto token = cursor_.peek();
     auto var = make_var(name("the loop's variable"));
     cursor_.expect("in");
+    For loop = range(var);
+    loop.kind = kind;
+    const Scope scope(*this);
+    bind(token, var);
+    loop.body = this->block();
+    block.push_back({std::move(loop)});
+  }
+
+  For range(const Var& var) {
+    const auto token = cursor_.peek();
+    const bool groups = cursor_.is("groups") && cursor_.is("{", 1);
+    if (groups || (cursor_.is("samples") && cursor_.is("of", 1))) {
+      if (program_.batch == 0)
+        cursor_.fail_at(token, "the program has no batch",
+                        "write its sizes behind its name: batch=128 group=16");
+      cursor_.next();
+      return groups ? over_groups(program_, var, {}) : samples(var);
+    }
     auto begin = typed(ScalarType::i64, "a loop's bound");
     cursor_.expect("..");
     auto end = typed(ScalarType::i64, "a loop's bound");
-    const Scope scope(*this);
-    bind(token, var);
-    auto body = this->block();
-    block.push_back({For{std::move(var), std::move(begin), std::move(end), kind, std::move(body)}});
+    return {var, std::move(begin), std::move(end), LoopKind::serial, {}};
+  }
+
+  For samples(const Var& var) {
+    const auto token = cursor_.expect("of");
+    const auto word = name("the variable of a loop over groups");
+    const auto* group = variables_.find(word);
+    if (group == nullptr) cursor_.fail_at(token, fmt::format("there is no variable '{}'", word));
+    const auto count = program_.find("count");
+    if (!count || program_.buffer(*count).type != TensorType{ScalarType::i64, {}})
+      cursor_.fail_at(token, "there is no input 'count' of the rows of a call",
+                      "declare it: count : i64[] input");
+    return over_samples(program_, var, *group, {});
   }
 
   void let(Block& block) {

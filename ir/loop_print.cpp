@@ -58,7 +58,9 @@ class Printer {
 
   std::string run(const std::function<bool(BufferId)>& with_buffer,
                   const std::vector<const Kernel*>& kernels) {
-    out_ = fmt::format("program {} {{\n", word_or_string(program_.name));
+    out_ = "program " + word_or_string(program_.name);
+    if (program_.batch > 0) out_ += fmt::format(" batch={} group={}", program_.batch, program_.group);
+    out_ += " {\n";
     depth_ = 1;
     for (std::size_t i = 0; i < program_.buffers.size(); ++i) {
       const auto id = static_cast<BufferId>(i);
@@ -134,13 +136,17 @@ class Printer {
   }
 
   void add(const For& loop) {
-    const auto begin = text(loop.begin);
-    const auto end = text(loop.end);
+    const std::string range = text_of_range(loop);
     const auto mark = variable_scopes_.enter();
     if (loop.kind != LoopKind::serial) (out_ += name_of(loop.kind)) += ' ';
-    out_ += fmt::format("for {} in {} .. {} ", bind(loop.var), begin, end);
+    out_ += fmt::format("for {} in {} ", bind(loop.var), range);
     block(loop.body);
     variable_scopes_.leave(mark);
+  }
+  std::string text_of_range(const For& loop) const {
+    if (loop.axis == BatchAxis::groups) return "groups";
+    if (const Var* group = group_of(loop)) return fmt::format("samples of {}", text(*group));
+    return fmt::format("{} .. {}", text(loop.begin), text(loop.end));
   }
   void add(const Store& store) { assignment(store.buffer, store.index, " = ", store.value); }
   void add(const Accumulate& store) {

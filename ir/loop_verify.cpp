@@ -46,6 +46,8 @@ class Verifier {
   }
 
   void buffers() {
+    if ((program_.batch > 0) != (program_.group > 0))
+      complain("a batch of {} rows in groups of {}", program_.batch, program_.group);
     std::unordered_set<std::string> names;
     for (std::size_t i = 0; i < program_.buffers.size(); ++i) {
       const auto& it = program_.buffers[i];
@@ -115,6 +117,7 @@ class Verifier {
     typed(loop.begin, ScalarType::i64, "a loop's bound");
     typed(loop.end, ScalarType::i64, "a loop's bound");
     const auto extent = loop.begin && loop.end ? constant_extent(loop) : std::nullopt;
+    if (loop.axis != BatchAxis::none && loop.begin && loop.end) batch(loop);
     if (in_vector_) complain("loop {} is inside of a vector loop", loop.var->name);
     if (loop.kind == LoopKind::parallel && loops_ > 0)
       complain("parallel loop {} is inside of another loop", loop.var->name);
@@ -124,10 +127,30 @@ class Verifier {
     in_vector_ = in_vector_ || loop.kind == LoopKind::vector;
     ++loops_;
     const bool bound = bind(loop.var, extent.has_value());
+    if (loop.axis == BatchAxis::groups) groups_ = loop.var;
     block(loop.body);
+    if (loop.axis == BatchAxis::groups) groups_ = {};
     if (bound) variables_.erase(loop.var);
     --loops_;
     in_vector_ = outside;
+  }
+
+  /// A loop over the batch has the bounds that it stands for.
+  void batch(const For& loop) {
+    const auto count = program_.find("count");
+    if (program_.batch == 0 || !count ||
+        program_.buffer(*count).type != TensorType{ScalarType::i64, {}})
+      return complain("loop {} goes over a batch that the program does not have", loop.var->name);
+    const bool groups = loop.axis == BatchAxis::groups;
+    if (groups && loops_ > 0)
+      complain("loop {} over groups is inside of another loop", loop.var->name);
+    const Var* group = group_of(loop);
+    if (!groups && (!group || !groups_ || *group != groups_))
+      return complain("loop {} over samples is in no loop over their groups", loop.var->name);
+    const For expected = groups ? over_groups(program_, loop.var, {})
+                                : over_samples(program_, loop.var, *group, {});
+    if (!same(loop.begin, expected.begin) || !same(loop.end, expected.end))
+      complain("loop {} over the batch has other bounds", loop.var->name);
   }
 
   void check(const Store& store) { write(store.buffer, store.index, store.value); }
@@ -247,6 +270,7 @@ class Verifier {
   std::vector<Fault> faults_;
   std::unordered_map<Var, bool> variables_;  // in scope, and whether each may index registers
   std::unordered_set<BufferId> allocated_;   // in scope
+  Var groups_;                               // of the loop over groups around the statement
   bool in_vector_ = false;
   int loops_ = 0;
 };

@@ -12,7 +12,7 @@
 
 #include "ir/attributes.h"
 #include "ir/expr.h"
-#include "ir/loop.h"
+#include "ir/reduction.h"
 #include "ir/tensor.h"
 #include "ir/type.h"
 

@@ -1,8 +1,16 @@
 #include "ir/reduction.h"
 
+#include <array>
 #include <limits>
 
+#include "ir/tensor.h"
+
 namespace cnnc {
+
+std::string_view name_of(Reduction reduction) {
+  constexpr std::array<std::string_view, 3> names{"add", "max", "min"};
+  return names.at(static_cast<std::size_t>(reduction));
+}
 
 Expr identity(Reduction op, ScalarType type) {
   if (is_float(type)) {

@@ -14,20 +14,12 @@
 #include "ir/reduction.h"
 #include "passes/nest.h"
 #include "passes/reduction_nest.h"
+#include "passes/reduction_order.h"
 #include "passes/touched_bytes.h"
 
 namespace cnnc {
 
 namespace {
-
-/// Of the results that are added to in each band: half of the smallest second-level cache in use.
-/// Fixed, as PassConfig::band_bytes is.
-constexpr double kResultBytes = 256 << 10;
-/// A band of one row may be that many times as large as others: loops over bands outside of all
-/// results read each row once, whatever part of it the cache loses.
-constexpr double kOneRow = 4.0 / 3;
-/// Shorter sums spend their time on being added up.
-constexpr std::int64_t kFewestTerms = 8;
 
 struct Bands {
   std::size_t depth;  // axes outside of the loop over bands
@@ -85,7 +77,7 @@ class Banding {
 
   /// Whether `nest` stands in a loop over samples that all add to its results.
   bool sums_samples(const ReductionNest& nest) const {
-    return outside_.size() == 2 && is_sample_loop(outside_[1], outside_[0].var) &&
+    return outside_.size() == 2 && outside_[1].axis == BatchAxis::samples &&
            !std::ranges::any_of(nest.store.index,
                                 [&](const Expr& e) { return depends_on(e, outside_[1].var); });
   }
@@ -104,8 +96,8 @@ class Banding {
     if (operand_bytes(nest, 0, rows) <= band_bytes_) return std::nullopt;
     for (std::size_t depth = 0; depth < nest.axes.size(); ++depth) {
       if (depth > 0 && is_innermost(nest, nest.axes[depth - 1].var)) break;
-      if (results <= kResultBytes)
-        for (std::int64_t band = rows / 2; band > 0 && band * row_terms >= kFewestTerms; --band)
+      if (results <= static_cast<double>(kBandResultBytes))
+        for (std::int64_t band = rows / 2; band > 0 && band * row_terms >= kFewestTermsOfBand; --band)
           if (rows % band == 0 &&
               band_bytes(nest, depth, band) <= band_bytes_ * (band == 1 ? kOneRow : 1))
             return Bands{depth, band};

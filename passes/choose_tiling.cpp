@@ -82,7 +82,7 @@ class TilingChooser {
   Tiling tiling(const Choice& choice) const {
     double cycles = nest_cycles(choice);
     for (const For& loop : nest_.axes)
-      if (!extent(loop)) cycles /= static_cast<double>(kGroupSize);
+      if (!extent(loop)) cycles /= static_cast<double>(assumed_extent(program_, loop));
     return {choice.vector, lanes_, choice.tile, cycles, fills_vectors(choice)};
   }
 
@@ -120,7 +120,7 @@ class TilingChooser {
     double stores = 1;
     const std::int64_t width = choice.vector < 0 ? 1 : lanes_;
     for (std::size_t a = 0; a < nest_.axes.size(); ++a) {
-      const std::int64_t length = extent(nest_.axes[a]).value_or(kGroupSize);
+      const std::int64_t length = assumed_extent(program_, nest_.axes[a]);
       stores *= static_cast<double>(
           static_cast<int>(a) == choice.vector ? (length + width - 1) / width : length);
     }
@@ -137,7 +137,9 @@ class TilingChooser {
   Tile model_tile(int vector, const Strides& strides) const {
     std::vector<TileAxis> axes;
     for (std::size_t a = 0; a < nest_.axes.size(); ++a)
-      axes.push_back({extent(nest_.axes[a]).value_or(0), static_cast<int>(a) == vector});
+      axes.push_back({.extent = assumed_extent(program_, nest_.axes[a]),
+                      .vector = static_cast<int>(a) == vector,
+                      .dynamic = !extent(nest_.axes[a])});
     std::vector<TileLoad> loads;
     for (const BufferAccess& access : accesses({Stmt{nest_.inner}})) {
       if (!is_operand(access)) continue;

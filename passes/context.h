@@ -6,15 +6,14 @@
 #include <vector>
 
 #include "ir/target.h"
+#include "passes/reduction_order.h"
 
 namespace cnnc {
 
 /// What a compilation chooses, whatever the machine.
 struct PassConfig {
-  /// What sums of bands of an image read may take (passes/band_sums.h): three quarters of the
-  /// smallest first-level cache in use. It fixes the order of sums, so that it is no property of a
-  /// target. Tests make it smaller, for small networks to have bands.
-  std::int64_t band_bytes = 24 << 10;
+  /// What a band of an image may take. Tests make it smaller, for small networks to have bands.
+  std::int64_t band_bytes = kBandBytes;
   /// Register tiles to use in the place of the tile model's: one factor an axis, innermost last, 1
   /// for axes further out, each cut down to what its axis has. Empty: the model chooses. Results do
   /// not depend on it (tests try it at random), only speed does.

@@ -51,7 +51,7 @@ Block contract_accumulations(const Block& block) {
   for (const auto& stmt : block) {
     if (const auto* loop = stmt.as<For>()) {
       result.push_back(
-          {For{loop->var, loop->begin, loop->end, loop->kind, contract_accumulations(loop->body)}});
+          {with_body(*loop, contract_accumulations(loop->body))});
       continue;
     }
     if (const auto* branch = stmt.as<If>()) {

@@ -32,7 +32,8 @@ std::vector<bool> used_buffers(const Program& program) {
 Program drop_unused_buffers(const Program& program) {
   const std::vector<bool> used = used_buffers(program);
   std::vector<BufferId> numbers(used.size(), -1);
-  Program result{program.name, {}, program.kernels};
+  Program result = program;
+  result.buffers.clear();
   for (std::size_t i = 0; i < used.size(); ++i) {
     if (!used[i]) continue;
     numbers[i] = static_cast<BufferId>(result.buffers.size());

@@ -47,7 +47,7 @@ class Expander {
   For expand(const For& loop, Sink& sink) {
     auto begin = expand(loop.begin, sink);
     auto end = expand(loop.end, sink);
-    return {loop.var, std::move(begin), std::move(end), loop.kind, expand(loop.body)};
+    return {loop.var, std::move(begin), std::move(end), loop.kind, expand(loop.body), loop.axis};
   }
   Store expand(const Store& store, Sink& sink) {
     auto index = expand(store.index, sink);

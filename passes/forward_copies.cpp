@@ -51,15 +51,14 @@ class Forwarder {
       }
       if (!chooses(*loop)) {
         result.push_back(
-            {For{loop->var, loop->begin, loop->end, loop->kind, without_choices(loop->body)}});
+            {with_body(*loop, without_choices(loop->body))});
         continue;
       }
       std::vector<Block> chosen;
       for (std::int64_t i = 0; i < *extent(*loop); ++i)
         chosen.push_back(decided(substitute(loop->body, {{loop->var, loop->begin + i}})));
       if (const auto constant = common_constant(chosen)) {
-        result.push_back({For{loop->var, loop->begin, loop->end, loop->kind,
-                              with_value(loop->body, *constant)}});
+        result.push_back({with_body(*loop, with_value(loop->body, *constant))});
         continue;
       }
       for (const Block& each : chosen)
@@ -138,7 +137,7 @@ class Forwarder {
   /// The copies in `stmt`, of buffers that nothing else reads.
   void find(const Stmt& stmt, std::vector<For>& loops, std::vector<Copy>& copies) const {
     if (const auto* loop = stmt.as<For>()) {
-      loops.push_back({loop->var, loop->begin, loop->end, loop->kind, {}});
+      loops.push_back(with_body(*loop, {}));
       for (const Stmt& inner : loop->body) find(inner, loops, copies);
       loops.pop_back();
     }

@@ -39,7 +39,7 @@ class RowFuser {
       if (!groups) continue;
       for (std::size_t s = 0; s < groups->body.size(); ++s) {
         const auto* samples = groups->body[s].as<For>();
-        if (!samples || !is_sample_loop(*samples, groups->var)) continue;
+        if (!samples || samples->axis != BatchAxis::samples) continue;
         for (std::size_t i = 0; i + 1 < body(k, s).size(); ++i) fuse_at(k, s, i);
       }
     }

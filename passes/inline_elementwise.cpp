@@ -81,9 +81,9 @@ class UseCounter {
     double worst = 0;
     for (const Stmt& stmt : block) {
       if (const auto* loop = stmt.as<For>()) {
-        // Of unknown extents, those that begin at a variable run over a group of samples, the
-        // others over all samples.
-        const double unknown = loop->begin.constant() ? 1e6 : static_cast<double>(kGroupSize);
+        // Loops whose extent is unknown go over the samples of a group, or over all of them.
+        const double unknown =
+            loop->axis == BatchAxis::samples ? static_cast<double>(program_.group) : 1e6;
         const double trips = extent(*loop) ? static_cast<double>(*extent(*loop)) : unknown;
         worst = std::max(worst, count(loop->body, times * trips));
       } else if (const auto* branch = stmt.as<If>()) {
@@ -175,7 +175,7 @@ class Inliner {
   double evaluations(std::size_t at, const ElementwiseKernel& producer) const {
     Dims dims = program_.buffer(producer.buffer).type.dims;
     if (group_loop(program_.kernels[at]) && !dims.empty())
-      dims.front() = (dims.front() + kGroupSize - 1) / kGroupSize * kGroupSize;
+      dims.front() = (dims.front() + program_.group - 1) / program_.group * program_.group;
     return static_cast<double>(element_count(dims, 1));
   }
 

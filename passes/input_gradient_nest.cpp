@@ -17,7 +17,7 @@ Loops loops_of(const Block& block) {
   Loops loops;
   walk(block, [&](const Stmt& stmt) {
     if (const auto* loop = stmt.as<For>())
-      loops[loop->var] = {loop->var, loop->begin, loop->end, loop->kind, {}};
+      loops[loop->var] = with_body(*loop, {});
   });
   return loops;
 }
@@ -124,7 +124,7 @@ class Matcher {
         result_->buffer == border_.buffer || result_->index.size() != 4)
       return std::nullopt;
     const auto* n = result_->index[0].as<Var>();
-    if (!n || !loops_.contains(*n) || !is_sample_loop(loops_.at(*n), groups->var) ||
+    if (!n || !loops_.contains(*n) || loops_.at(*n).axis != BatchAxis::samples ||
         !is_whole_result(*result_) || !starts_at_zero(*groups))
       return std::nullopt;
     return product(loops_.at(*n));
@@ -187,7 +187,7 @@ class Matcher {
     const auto* n = zero_->index[0].as<Var>();
     const Nest first = nest_of(groups.body.front());
     const auto* zero = only_store(first.body);
-    return n && is_sample_loop(loops_.at(*n), groups.var) && zero && is_zero(zero->value);
+    return n && loops_.at(*n).axis == BatchAxis::samples && zero && is_zero(zero->value);
   }
 
   /// Whether each loop runs over an axis of its own of the results or of the weights: no product is

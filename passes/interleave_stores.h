@@ -2,15 +2,9 @@
 #pragma once
 
 #include "ir/loop.h"
-#include "ir/target.h"
 #include "passes/context.h"
 
 namespace cnnc {
-
-/// Whether `block` stores rows of registers some elements apart in `buffer` (a storage), so that
-/// interleave_stores could put others between them.
-bool stores_apart(const Program& program, const Block& block, BufferId buffer,
-                  const Target& target);
 
 /// Nests that store rows of registers, or constants, some elements apart, which together fill rows
 /// of a buffer without gaps, store them together: each vector takes its lanes from the rows that

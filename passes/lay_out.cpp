@@ -210,7 +210,7 @@ class Layouter {
 
   /// Cycles of the readers; nothing where one cannot be given the layout.
   std::optional<double> reading(const Layout& layout, const Uses& uses) const {
-    Program changed{program_.name, program_.buffers, {}};
+    Program changed{program_.name, program_.buffers, {}, program_.batch, program_.group};
     changed.buffers[static_cast<std::size_t>(layout.buffer)].type.dims = dims_of(layout);
     double cycles = 0;
     for (const Reader& reader : uses.readers) {

@@ -84,7 +84,7 @@ class Collector {
   void visit(const Block& block) {
     for (const Stmt& stmt : block) {
       if (const auto* loop = stmt.as<For>()) {
-        add({Stmt{For{loop->var, loop->begin, loop->end, loop->kind, {}}}});
+        add({Stmt{with_body(*loop, {})}});
         variables_[loop->var] = values_of(*loop);
         visit(loop->body);
       } else if (const auto* branch = stmt.as<If>()) {

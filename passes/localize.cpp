@@ -4,7 +4,7 @@
 //     ->
 //   padded : f32[1,16,16,32] thread
 //   for g { for n in g*16 .. { padded[0,y,x,c] = ...; ... padded[0,y+1,x,c] } }
-// A buffer that passes from one sample loop of a group to the next keeps kGroupSize samples,
+// A buffer that passes from one sample loop of a group to the next keeps those of a group,
 // indexed n - g*16.
 #include "passes/localize.h"
 
@@ -39,9 +39,9 @@ std::map<BufferId, Usage> usages(const Program& program) {
       continue;
     }
     for (std::size_t s = 0; s < group->body.size(); ++s) {
-      const auto samples = sample_variables({group->body[s]}, group->var);
+      const auto samples = sample_variables({group->body[s]});
       const auto* outer = group->body[s].as<For>();
-      const bool in_sample_loop = outer && is_sample_loop(*outer, group->var);
+      const bool in_sample_loop = outer && outer->axis == BatchAxis::samples;
       for (const BufferAccess& access : accesses({group->body[s]})) {
         auto& usage = result[program.storage(access.buffer)];
         usage.kernels.insert(k);
@@ -71,7 +71,7 @@ Program localize(const Program& program, const PassContext&) {
     if (found == local.end()) continue;
     auto& buffer = result.buffers[static_cast<std::size_t>(id)];
     buffer.memory = Memory::thread;
-    buffer.type.dims.front() = found->second ? kGroupSize : 1;
+    buffer.type.dims.front() = found->second ? program.group : 1;
   }
   for (Kernel& kernel : result.kernels) {
     const For* group = group_loop(kernel);
@@ -79,7 +79,7 @@ Program localize(const Program& program, const PassContext&) {
     kernel.body = map_indices(kernel.body, [&](BufferId buffer, std::vector<Expr> index) {
       const auto found = local.find(program.storage(buffer));
       if (found != local.end())
-        index.front() = found->second ? index.front() - Expr(group->var) * kGroupSize : Expr(0);
+        index.front() = found->second ? index.front() - Expr(group->var) * program.group : Expr(0);
       return index;
     });
   }

@@ -1,11 +1,10 @@
 #include "passes/long_sums.h"
 
+#include "passes/reduction_order.h"
+
 namespace cnnc {
 
 namespace {
-
-/// Terms of a block, where an axis has to be split for it.
-constexpr std::int64_t kBlockTerms = 256;
 
 /// The divisor of `extent` nearest to `wanted` from below that is at least half of it, else the
 /// next one above, so that all blocks are alike.

@@ -9,9 +9,6 @@
 
 namespace cnnc {
 
-/// Sums of at most this many terms stay whole.
-inline constexpr std::int64_t kLongestSum = 512;
-
 /// Loops over blocks, to go around the loops over the terms of one block.
 struct BlockedSum {
   std::vector<For> blocks;

@@ -5,31 +5,11 @@
 #include "ir/reduction.h"
 #include "passes/long_sums.h"
 #include "passes/nest.h"
+#include "passes/reduction_order.h"
 
 namespace cnnc {
 
 namespace {
-
-/// Above this many results a sum over the batch is not split into groups: partial sums would cost
-/// more than they gain.
-constexpr std::int64_t kMaxGroupedResults = std::int64_t{1} << 16;
-/// The same where a sample alone sums up that many terms, which pays for adding a sample's sums to
-/// a group's; not doing so would read all samples again for every few results.
-constexpr std::int64_t kLongTerms = 64, kMaxLongGroupedResults = std::int64_t{1} << 20;
-
-/// Sums of few results go by columns (the last axis summed over): one sum for each result and
-/// column, over rows and samples, which makes vectors of columns, then the sum of each result's
-/// columns.
-/// That is worth it up to this many results,
-constexpr std::int64_t kMaxResultsByColumn = 512;
-/// for that many columns,
-constexpr std::int64_t kFewestColumns = 8, kMostColumns = 64;
-/// and where results that are neighbours in memory, times the elements between neighbouring columns
-/// of what is loaded, are no more than this: the part of a vector that results would fill against
-/// the work of putting columns together.
-constexpr std::int64_t kMaxNeighbours = 12;
-/// The same where so few vectors of results wait for one another term after term.
-constexpr std::int64_t kFewVectors = 3, kMaxWaitingNeighbours = 20;
 
 class StageLowering {
  public:
@@ -101,18 +81,6 @@ class StageLowering {
     return total;
   }
 
-  std::int64_t groups() const { return (build_.batch() + kGroupSize - 1) / kGroupSize; }
-
-  /// for var in the samples of group g { body }
-  Stmt sample_loop(const Var& var, const Var& group, Block body) const {
-    const Expr begin = Expr(group) * kGroupSize;
-    return {For{var, begin, min(begin + kGroupSize, build_.count()), LoopKind::serial,
-                std::move(body)}};
-  }
-  Stmt group_loop_of(const Var& group, Block body) const {
-    return {For{group, 0, groups(), LoopKind::serial, std::move(body)}};
-  }
-
   /// Loops over axes around `body`; the batch axis goes outermost, over the samples of group `g`.
   /// Axes of extent 1 need no loop.
   Block inner_loops(const std::vector<Axis>& axes, Block body, const Var& g) const {
@@ -125,7 +93,7 @@ class StageLowering {
         body = {Stmt{For{axes[i].var, 0, axes[i].extent, LoopKind::serial, std::move(body)}}};
     }
     for (const Axis& axis : axes)
-      if (axis.extent == kBatch) body = {sample_loop(axis.var, g, std::move(body))};
+      if (axis.extent == kBatch) body = {Stmt{over_samples(build_.program, axis.var, g, std::move(body))}};
     return units.empty() ? body : substitute(body, units);
   }
 
@@ -136,7 +104,7 @@ class StageLowering {
                                        [](const Axis& axis) { return axis.extent == kBatch; });
     body = inner_loops(axes, std::move(body), g);
     if (!by_sample) return body;
-    return {group_loop_of(g, std::move(body))};
+    return {Stmt{over_groups(build_.program, g, std::move(body))}};
   }
 
   static std::vector<Expr> index_of(const std::vector<Axis>& axes) {
@@ -186,7 +154,7 @@ class StageLowering {
          wrap(sum.blocks, inner_loops(stage.axes, reduction(one, zero, sum.terms, add), g)))
       body.push_back(std::move(stmt));
     if (!by_sample) return body;
-    return {group_loop_of(g, std::move(body))};
+    return {Stmt{over_groups(build_.program, g, std::move(body))}};
   }
 
   /// partial[...] op= the reduction of one sample. A sample's own sum is added as a whole, so that
@@ -206,7 +174,7 @@ class StageLowering {
   void emit_grouped(const Stage& stage, BufferId buffer, const std::string& layer) {
     const std::string name = build_.program.buffer(buffer).name;
     Dims dims = stage.dims();
-    dims.insert(dims.begin(), groups());
+    dims.insert(dims.begin(), build_.program.groups());
     const BufferId partial =
         build_.add_buffer(name + ".partial", {stage.type, dims}, Memory::arena);
     const Var g = make_var("g");
@@ -227,19 +195,21 @@ class StageLowering {
       const BufferId sum = build_.add_buffer("sum", {stage.type, {}}, Memory::reg);
       body = loops(stage.axes,
                    {Stmt{Alloc{sum}}, Stmt{Store{sum, {}, none}},
-                    sample_loop(sample, g, {Stmt{Accumulate{stage.op, sum, {}, stage.value}}}),
+                    Stmt{over_samples(build_.program, sample, g,
+                                      {Stmt{Accumulate{stage.op, sum, {}, stage.value}}})},
                     Stmt{Store{partial, index, load(sum, stage.type, {})}}});
     } else {
       body = loops(stage.axes, {Stmt{Store{partial, index, none}}});
       body.push_back(
-          sample_loop(sample, g, loops(stage.axes, sample_sum(stage, inner, partial, index))));
+          {over_samples(build_.program, sample, g,
+                        loops(stage.axes, sample_sum(stage, inner, partial, index)))});
     }
-    build_.add_kernel(name + ".partial", layer, {group_loop_of(g, std::move(body))});
+    build_.add_kernel(name + ".partial", layer, {Stmt{over_groups(build_.program, g, std::move(body))}});
 
     Stage total = stage;
     const Var group = make_var("g");
     index[0] = group;
-    total.reduce = {{group, groups()}};
+    total.reduce = {{group, build_.program.groups()}};
     total.value = load(partial, stage.type, index);
     build_.add_kernel(name, layer, nest(total, buffer));
   }

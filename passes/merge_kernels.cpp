@@ -20,7 +20,7 @@ using RowKinds = std::map<BufferId, bool>;
 bool stays_inside(const Program& program, const Block& block, const std::set<BufferId>& shared,
                   const Var& group, bool whole_group, RowKinds& rows) {
   if (shared.empty()) return true;
-  const auto samples = sample_variables(block, group);
+  const auto samples = sample_variables(block);
   for (const BufferAccess& access : accesses(block)) {
     const BufferId storage = program.storage(access.buffer);
     if (!shared.contains(storage)) continue;
@@ -60,7 +60,7 @@ Block join_samples(const Program& program, const Block& body, const Var& group) 
   Block result;
   for (const Stmt& stmt : body) {
     const auto* loop = stmt.as<For>();
-    if (!loop || !is_sample_loop(*loop, group)) {
+    if (!loop || loop->axis != BatchAxis::samples) {
       insert_early(program, stmt, result);
       continue;
     }
@@ -75,7 +75,7 @@ Block join_samples(const Program& program, const Block& body, const Var& group) 
       if (result[at - 1].as<Let>() || result[at - 1].as<Alloc>()) at = 0;  // the loop may need it
       if (at == 0) break;
       const auto* other = result[at - 1].as<For>();
-      if (other && is_sample_loop(*other, group) && !wants_samples(*other)) break;
+      if (other && other->axis == BatchAxis::samples && !wants_samples(*other)) break;
       if (footprint(program, {result[at - 1]}).conflicts_with(mine))
         at = 0;
       else
@@ -88,7 +88,7 @@ Block join_samples(const Program& program, const Block& body, const Var& group) 
       Block both = other.body;
       both.insert(both.end(), renamed.begin(), renamed.end());
       const auto shared = shared_and_written(footprint(program, other.body), mine);
-      const Stmt whole{For{other.var, other.begin, other.end, other.kind, both}};
+      const Stmt whole{with_body(other, both)};
       RowKinds rows;
       if (same(loop->end, other.end) &&
           stays_inside(program, {whole}, shared, group, false, rows)) {

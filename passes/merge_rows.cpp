@@ -13,8 +13,8 @@
 #include <set>
 
 #include "ir/integer_range.h"
-#include "passes/interleave_stores.h"
 #include "passes/nest.h"
+#include "passes/row_nest.h"
 
 namespace cnnc {
 

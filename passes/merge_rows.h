@@ -24,7 +24,7 @@ using RowsPay = std::function<bool(const Stmt& a, const Stmt& b, BufferId image)
 Program merge_rows_where(const Program& program, const Target& target, const RowsPay& pays);
 
 /// Where the image is larger than the first-level cache, or where they store elements that lie
-/// apart (interleave_stores.h).
+/// apart (interleave_stores).
 Program merge_rows(const Program& program, const PassContext& context);
 
 }  // namespace cnnc

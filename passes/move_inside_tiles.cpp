@@ -86,7 +86,7 @@ class Mover {
     std::set<BufferId> sums;
     std::int64_t copies = 0, taps = 0;
     for (const Stmt& stmt : loop->body) {
-      auto tile = around_tile({loop->var, loop->begin, loop->end, loop->kind, {stmt}});
+      auto tile = around_tile(with_body(*loop, {stmt}));
       if (!tile) return;
       copies += std::min(tile->copies, kMaxCopiesInside + 1);
       const BufferId sum = program_.storage(tile->body.front().as<Accumulate>()->buffer);

@@ -6,13 +6,15 @@
 #include <numeric>
 #include <tuple>
 
+#include "passes/reduction_order.h"
+
 namespace cnnc {
 
 Nest nest_of(const Stmt& stmt) {
   Nest nest;
   const Stmt* at = &stmt;
   while (const auto* loop = at->as<For>()) {
-    nest.loops.push_back({loop->var, loop->begin, loop->end, loop->kind, {}});
+    nest.loops.push_back(with_body(*loop, {}));
     if (loop->body.size() != 1 || !loop->body.front().as<For>()) {
       nest.body = loop->body;
       return nest;
@@ -50,7 +52,8 @@ Block wrap_in_fresh(std::span<const For> loops, const Block& body) {
                    substitute(loop.begin, fresh),
                    substitute(loop.end, fresh),
                    loop.kind,
-                   {}});
+                   {},
+                   loop.axis});
     fresh[loop.var] = Expr(own.back().var);
   }
   return wrap(own, substitute(body, fresh));
@@ -118,6 +121,10 @@ std::int64_t longest_stride(ScalarType type) { return size_of(type) >= 4 ? 8 : 1
 
 std::optional<std::int64_t> extent(const For& loop) { return constant_extent(loop); }
 
+std::int64_t assumed_extent(const Program& program, const For& loop) {
+  return extent(loop).value_or(program.group > 0 ? program.group : kGroupSize);
+}
+
 bool is_plain(const For& loop) {
   return loop.kind == LoopKind::serial && loop.begin.constant() && loop.end.constant() &&
          extent(loop);
@@ -162,31 +169,10 @@ bool separates(const Store& store, const For& axis, std::span<const For> axes) {
   });
 }
 
-bool runs_over_groups(const For& loop) {
-  if (!extent(loop)) return false;
-  bool found = false;
-  const auto inspect = [&](const Expr& bound) {
-    bool at_run_time = false;
-    walk(bound, [&](const Expr& e) { at_run_time |= e.as<Load>() != nullptr; });
-    found |= at_run_time && depends_on(bound, loop.var);
-  };
-  walk(loop.body, [&](const Stmt& stmt) {
-    if (const auto* inner = stmt.as<For>()) inspect(inner->end);
-  });
-  return found;
-}
-
 const For* group_loop(const Kernel& kernel) {
   if (kernel.body.size() != 1) return nullptr;
   const auto* loop = kernel.body.front().as<For>();
-  return loop && runs_over_groups(*loop) ? loop : nullptr;
-}
-
-bool is_sample_loop(const For& loop, const Var& group) {
-  const Expr begin = Expr(group) * kGroupSize, end = begin + kGroupSize;
-  const auto* least = loop.end.as<Binary>();
-  return same(loop.begin, begin) && least && least->op == BinaryOp::min &&
-         (same(least->a, end) || same(least->b, end));
+  return loop && loop->axis == BatchAxis::groups ? loop : nullptr;
 }
 
 bool wants_samples(const For& sample_loop) {
@@ -209,7 +195,7 @@ bool wants_samples(const For& sample_loop) {
 const For* only_sample_loop(const Kernel& kernel) {
   const For* groups = group_loop(kernel);
   const auto* loop = groups && groups->body.size() == 1 ? groups->body.front().as<For>() : nullptr;
-  return loop && is_sample_loop(*loop, groups->var) ? loop : nullptr;
+  return loop && loop->axis == BatchAxis::samples ? loop : nullptr;
 }
 
 Block map_accesses(const Block& block, const std::function<std::pair<BufferId, std::vector<Expr>>(
@@ -305,11 +291,11 @@ bool has_own_rows(const Program& program, BufferId buffer) {
   return !mine.empty() && !whole.empty() && mine.front() == whole.front();
 }
 
-std::set<Var> sample_variables(const Block& block, const Var& group) {
+std::set<Var> sample_variables(const Block& block) {
   std::set<Var> samples;
   walk(block, [&](const Stmt& stmt) {
     const auto* loop = stmt.as<For>();
-    if (loop && is_sample_loop(*loop, group)) samples.insert(loop->var);
+    if (loop && loop->axis == BatchAxis::samples) samples.insert(loop->var);
   });
   return samples;
 }

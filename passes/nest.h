@@ -75,6 +75,8 @@ std::int64_t longest_stride(ScalarType type);
 
 /// end - begin, where constant.
 std::optional<std::int64_t> extent(const For& loop);
+/// The same, or what is known only at run time counted as the samples of a full group.
+std::int64_t assumed_extent(const Program& program, const For& loop);
 
 /// Whether `loop` is serial, between bounds that are constants.
 bool is_plain(const For& loop);
@@ -85,14 +87,8 @@ For part_of(const For& loop, std::int64_t begin, std::int64_t end);
 /// a * b of non-negative numbers, or the largest number where that is more.
 std::int64_t saturating_product(std::int64_t a, std::int64_t b);
 
-/// Whether `loop` is one over groups of samples, which lowering gives every kernel with a batch
-/// axis: inside it, the range of a loop depends on its variable and on the run-time count.
-bool runs_over_groups(const For& loop);
-/// That loop, where it is all of a kernel; null for other kernels.
+/// The loop over groups that is all of a kernel; null for other kernels.
 const For* group_loop(const Kernel& kernel);
-/// Whether `loop` runs over the samples of one group: for n in g*size .. min(g*size + size,
-/// count[]).
-bool is_sample_loop(const For& loop, const Var& group);
 
 /// Whether a loop over samples is a reduction with one other output axis at most, and an operand
 /// that is the same for every sample (a dense layer): tiling the samples is what lets it reuse that
@@ -139,12 +135,7 @@ bool has_views(const Program& program, BufferId buffer);
 /// Whether the rows of `buffer` are rows of the buffer that it views, if it is a view.
 bool has_own_rows(const Program& program, BufferId buffer);
 
-/// The variables of all such loops in `block`.
-std::set<Var> sample_variables(const Block& block, const Var& group);
-
-/// Samples in a group: the unit in which batches are reduced (design: a fixed tree keyed by sample)
-/// and handed to threads. Part of the meaning of a program, since it fixes the order of sums; not a
-/// tuning knob.
-inline constexpr std::int64_t kGroupSize = 16;
+/// The variables of all loops over samples in `block`.
+std::set<Var> sample_variables(const Block& block);
 
 }  // namespace cnnc

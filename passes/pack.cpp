@@ -90,7 +90,7 @@ class Packer {
     Block result;
     for (const Stmt& stmt : block) {
       if (const auto* loop = stmt.as<For>()) {
-        loops_.push_back({loop->var, loop->begin, loop->end, loop->kind, {}});
+        loops_.push_back(with_body(*loop, {}));
         For changed = *loop;
         changed.body = rewritten(loop->body, kernel);
         loops_.pop_back();

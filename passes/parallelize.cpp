@@ -20,11 +20,12 @@ constexpr double kTaskWork = 30000;
 /// use, a constant, so that dumps do not depend on the machine.
 constexpr std::int64_t kMaxTasks = 64;
 
-double work(const Block& block) {
+double work(const Program& program, const Block& block) {
   double total = 0;
   for (const Stmt& stmt : block) {
     const auto* loop = stmt.as<For>();
-    total += loop ? static_cast<double>(extent(*loop).value_or(kGroupSize)) * work(loop->body) : 1;
+    total += loop ? static_cast<double>(assumed_extent(program, *loop)) * work(program, loop->body)
+                  : 1;
   }
   return total;
 }
@@ -112,7 +113,7 @@ Program parallelize(const Program& program, const PassContext&) {
       auto* loop = stmt.as<For>();
       if (!loop || loop->kind != LoopKind::serial || !extent(*loop) || loop->begin.constant() != 0)
         continue;
-      const double each = work(loop->body), total = each * static_cast<double>(*extent(*loop));
+      const double each = work(program, loop->body), total = each * static_cast<double>(*extent(*loop));
       if (total < 2 * kTaskWork || !Independence(program, *loop).holds()) continue;
       const auto enough = static_cast<std::int64_t>(kTaskWork / each) + 1;
       const std::int64_t block = std::max(enough, (*extent(*loop) + kMaxTasks - 1) / kMaxTasks);

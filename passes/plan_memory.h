@@ -1,8 +1,6 @@
 // Addresses in the arena and in the workers' scratch.
 #pragma once
 
-#include <vector>
-
 #include "ir/loop.h"
 #include "passes/context.h"
 
@@ -22,22 +20,5 @@ Program plan_memory(const Program& program, const PassContext& context);
 
 /// Sizes that follow from the offsets of a planned program.
 MemoryPlan memory_plan(const Program& program);
-
-/// When a buffer is alive, both ends included: from kernel to kernel, or within one of them from
-/// statement to statement, where every loop and branch counts at its begin and at its end.
-struct LiveRange {
-  BufferId buffer = 0;
-  std::int64_t bytes = 0;  // with what alignment adds
-  std::size_t first = SIZE_MAX, last = 0;
-
-  void extend(std::size_t from, std::size_t to);
-  bool meets(const LiveRange& other) const { return first <= other.last && other.first <= last; }
-};
-
-std::vector<LiveRange> arena_live_ranges(const Program& program);
-std::vector<LiveRange> scratch_live_ranges(const Program& program, const Kernel& kernel);
-
-/// The largest sum of bytes of `ranges` that are alive at once.
-std::int64_t most_bytes_alive(const std::vector<LiveRange>& ranges);
 
 }  // namespace cnnc

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "ir/loop.h"
+#include "passes/reduction_order.h"
 
 namespace cnnc {
 
@@ -13,6 +14,8 @@ class ProgramBuilder {
  public:
   ProgramBuilder(std::string name, std::int64_t batch) : batch_(batch) {
     program.name = std::move(name);
+    program.batch = batch;
+    program.group = kGroupSize;
   }
 
   /// With `batch` in the place of kBatch, and another name where this one is taken.

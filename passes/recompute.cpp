@@ -18,9 +18,9 @@
 #include "passes/elementwise_kernel.h"
 #include "passes/expression_cost.h"
 #include "passes/footprint.h"
+#include "passes/live_ranges.h"
 #include "passes/localize.h"
 #include "passes/nest.h"
-#include "passes/plan_memory.h"
 
 namespace cnnc {
 
@@ -36,7 +36,6 @@ constexpr std::int64_t kSmallestPart = 100;
 struct Definition {
   std::size_t kernel = 0;
   For samples;  // without its body
-  Var group;
   std::vector<For> loops;  // inside
   Store store;
 };
@@ -162,12 +161,11 @@ class Recomputer {
       if (!groups) continue;
       for (const Stmt& stmt : groups->body) {
         const auto* samples = stmt.as<For>();
-        if (!samples || !is_sample_loop(*samples, groups->var)) continue;
+        if (!samples || samples->axis != BatchAxis::samples) continue;
         for (const Stmt& nest : samples->body)
           if (auto made = made_by(nest, *samples, buffer)) {
             result = std::move(made);
             result->kernel = k;
-            result->group = groups->var;
           }
       }
     }
@@ -185,7 +183,7 @@ class Recomputer {
                              [&](const Var& var) { return var == samples.var; }))
       return std::nullopt;
     Definition result{
-        0, {samples.var, samples.begin, samples.end, samples.kind, {}}, {}, nest.loops, *store};
+        0, with_body(samples, {}), nest.loops, *store};
     std::vector<For> loops = nest.loops;
     loops.push_back(result.samples);
     if (!is_one_to_one(store->index, loops, nullptr)) return std::nullopt;
@@ -248,7 +246,7 @@ class Recomputer {
     bool before = true;
     for (const Stmt& stmt : groups.body) {
       const auto* samples = stmt.as<For>();
-      const bool by_sample = samples && is_sample_loop(*samples, groups.var);
+      const bool by_sample = samples && samples->axis == BatchAxis::samples;
       for (const Stmt& inner : by_sample ? samples->body : Block{stmt}) {
         before &= !footprint(program_, {inner}).writes.contains(definition.store.buffer);
         for (const BufferAccess& access : accesses({inner})) {
@@ -266,7 +264,7 @@ class Recomputer {
   bool reads_by_sample(const Kernel& kernel, BufferId buffer) const {
     const For* groups = group_loop(kernel);
     if (!groups) return false;
-    const auto samples = sample_variables(kernel.body, groups->var);
+    const auto samples = sample_variables(kernel.body);
     return std::ranges::all_of(accesses(kernel.body), [&](const BufferAccess& access) {
       if (access.buffer != buffer) return true;
       const auto* first = access.index.empty() ? nullptr : access.index.front().as<Var>();
@@ -289,7 +287,7 @@ class Recomputer {
     const auto at = first - groups.body.begin();
     const bool alone = std::find_if(first + 1, groups.body.end(), reads) == groups.body.end();
     const auto* samples = first->as<For>();
-    const bool inside = alone && samples && is_sample_loop(*samples, groups.var) &&
+    const bool inside = alone && samples && samples->axis == BatchAxis::samples &&
                         !wants_samples(*samples) && reads_own_row(*samples, buffer);
     const auto made_for = [&](const Var& sample) {
       Store store = definition.store;
@@ -306,11 +304,9 @@ class Recomputer {
       body.insert(body.begin(), made.begin(), made.end());
     } else {
       const Var sample = make_var(definition.samples.var->name);
-      const Substitution group{{definition.group, Expr(groups.var)}};
       changed.body.insert(
           changed.body.begin() + at,
-          Stmt{For{sample, substitute(definition.samples.begin, group),
-                   substitute(definition.samples.end, group), LoopKind::serial, made_for(sample)}});
+          Stmt{over_samples(program_, sample, groups.var, made_for(sample))});
     }
     kernel.body = {Stmt{std::move(changed)}};
     footprints_[k] = footprint(program_, kernel.body);

@@ -21,7 +21,7 @@ bool is_not_serial(const For& loop) { return loop.kind != LoopKind::serial; }
 /// Reads the loops around accumulations to `sum`.
 class Terms {
  public:
-  explicit Terms(BufferId sum) : sum_(sum) {}
+  Terms(const Program& program, BufferId sum) : program_(program), sum_(sum) {}
 
   /// Whether `block` consists of nothing else.
   bool add(const Block& block) {
@@ -36,7 +36,7 @@ class Terms {
  private:
   bool add(const Stmt& stmt) {
     if (const auto* loop = stmt.as<For>()) {
-      all_loops.push_back({loop->var, loop->begin, loop->end, loop->kind, {}});
+      all_loops.push_back(with_body(*loop, {}));
       around_.push_back(all_loops.back());
       const bool good = add(loop->body);
       around_.pop_back();
@@ -46,7 +46,7 @@ class Terms {
     if (!accumulate || accumulate->buffer != sum_ || (longest && longest->op != accumulate->op))
       return false;
     double terms = 1;
-    for (const For& loop : around_) terms *= static_cast<double>(extent(loop).value_or(kGroupSize));
+    for (const For& loop : around_) terms *= static_cast<double>(assumed_extent(program_, loop));
     if (!longest || terms > most_) {
       most_ = terms;
       longest = *accumulate;
@@ -57,6 +57,7 @@ class Terms {
     return true;
   }
 
+  const Program& program_;
   BufferId sum_;
   std::vector<For> around_;
   double most_ = 0;
@@ -82,10 +83,10 @@ std::optional<ReductionNest> reduction_nest(const Program& program, const Stmt& 
   }
   if (stores.empty()) return std::nullopt;
   if (!program.buffer(alloc->buffer).type.dims.empty()) return std::nullopt;
-  Terms read(alloc->buffer);
+  Terms read(program, alloc->buffer);
   if (!read.add(terms) || !read.longest) return std::nullopt;
   for (const For& loop : outer.loops)
-    if (is_not_serial(loop) || runs_over_groups(loop)) return std::nullopt;
+    if (is_not_serial(loop) || loop.axis == BatchAxis::groups) return std::nullopt;
   for (const Store* store : stores) {
     for (const For& loop : outer.loops)
       if (!separates(*store, loop, outer.loops)) return std::nullopt;

@@ -17,7 +17,7 @@ struct ReductionNest {
   Block terms;              // loops around accumulations
   std::vector<For> reduce;  // those around the accumulation of most terms,
   Accumulate inner;         // which is this one
-  double term_count = 0;    // of all, with kGroupSize samples
+  double term_count = 0;    // of all, with a full group of samples
   std::size_t parts = 0;    // accumulations
   Block epilogue;
   Store store;  // the epilogue's first

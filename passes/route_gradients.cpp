@@ -62,7 +62,7 @@ class Router {
     auto* body = &kernel.body.front().as<For>()->body;
     for (Stmt& stmt : *body) {
       auto* samples = stmt.as<For>();
-      if (!samples || !is_sample_loop(*samples, groups->var) || samples->body.size() != 1) continue;
+      if (!samples || samples->axis != BatchAxis::samples || samples->body.size() != 1) continue;
       auto sum = match(*samples);
       if (sum) rewrite(std::move(*sum), routing);
     }

@@ -20,9 +20,9 @@
 #include <algorithm>
 
 #include "passes/input_gradient_nest.h"
-#include "passes/long_sums.h"
 #include "passes/nest.h"
 #include "passes/permute_buffer.h"
+#include "passes/reduction_order.h"
 
 namespace cnnc {
 
@@ -35,11 +35,6 @@ constexpr std::int64_t kFewestPixels = 4;
 constexpr std::int64_t kFewestProducts = 128;
 /// Along an axis shorter than this vectors would be mostly empty.
 constexpr std::int64_t kShortestVector = 16;
-/// Weights of a block of channels, which all windows read in turn, beside the pixels that one
-/// window reaches: what first-level caches hold. Part of the meaning of a program (it fixes the
-/// order of sums), so that it does not depend on the target.
-constexpr std::int64_t kBlockBytes = 20 << 10;
-
 /// Windows of the pool that products with one pixel of dx may come from, along one axis.
 std::int64_t windows_along(std::int64_t taps, std::int64_t dilation, std::int64_t window) {
   return ((taps - 1) * dilation + window - 1) / window + 1;
@@ -55,7 +50,7 @@ std::int64_t block_of(const Dims& weight, ScalarType type, std::int64_t pixels) 
       weight[0] * weight[1] * weight[3] * static_cast<std::int64_t>(size_of(type));
   std::int64_t block = 1;
   for (std::int64_t length = 1; length <= weight[2]; ++length)
-    if (weight[2] % length == 0 && (block < pixels || length * each <= kBlockBytes)) block = length;
+    if (weight[2] % length == 0 && (block < pixels || length * each <= kRoutedBlockBytes)) block = length;
   return block;
 }
 
@@ -116,16 +111,12 @@ class Rewriter {
   }
 
  private:
-  /// for g { for n in the group { body } }, with loops of its own.
+  /// for g { for n in the group { body } }, with variables of their own.
   Block grouped(const For& groups, Block body) const {
     For samples = found_.samples;
     samples.body = std::move(body);
-    For outer{make_var(groups.var->name), groups.begin, groups.end, groups.kind, {}};
-    const Var n = make_var(samples.var->name);
-    outer.body = substitute({Stmt{For{n, samples.begin, samples.end, samples.kind,
-                                      substitute(samples.body, {{samples.var, Expr(n)}})}}},
-                            {{groups.var, Expr(outer.var)}});
-    return {Stmt{std::move(outer)}};
+    const Stmt whole{with_body(groups, {Stmt{std::move(samples)}})};
+    return wrap_in_fresh(nest_of(whole).loops, nest_of(whole).body);
   }
 
   /// Loops over the pixels and channels of a sample.

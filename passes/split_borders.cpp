@@ -101,11 +101,10 @@ class Splitter {
       result.insert(result.end(), body.begin(), body.end());
       return;
     }
-    const Var var = whole ? loop.var : make_var(loop.var->name);
-    const Block body = whole ? loop.body : substitute(loop.body, {{loop.var, Expr(var)}});
-    ranges_.variables[var] = {from, to - 1};
-    result.push_back({For{var, from, to, loop.kind, run(body)}});
-    ranges_.variables.erase(var);
+    const For piece = whole ? loop : part_of(loop, from, to);
+    ranges_.variables[piece.var] = {from, to - 1};
+    result.push_back({with_body(piece, run(piece.body))});
+    ranges_.variables.erase(piece.var);
   }
 
   RangeContext ranges_;

@@ -117,7 +117,8 @@ class Tiler {
     parts[at] = {Expr(single), 1, 1};
     const Expr begin = factor > 1 ? axis.begin + Expr(tiles) * factor : axis.begin;
     result.push_back(
-        {For{single, begin, axis.end, LoopKind::serial, emit_axis(nest, tiling, parts, at + 1)}});
+        {For{single, begin, axis.end, LoopKind::serial, emit_axis(nest, tiling, parts, at + 1),
+             factor > 1 ? BatchAxis::none : axis.axis}});
     return result;
   }
 
@@ -183,8 +184,9 @@ class Tiler {
       if (const auto* loop = stmt.as<For>()) {
         const Var var = make_var(loop->var->name);
         Block body = terms_of_tile(nest, vector, all, loop->body);
-        result.push_back({For{var, loop->begin, loop->end, loop->kind,
-                              substitute(std::move(body), {{loop->var, Expr(var)}})}});
+        For copy = with_body(*loop, substitute(std::move(body), {{loop->var, Expr(var)}}));
+        copy.var = var;
+        result.push_back({std::move(copy)});
         continue;
       }
       const auto& one = *stmt.as<Accumulate>();

@@ -18,7 +18,6 @@ constexpr double kUnderWay = 128;
 
 /// Elements along an axis, or vectors along the vector axis: the largest factor that makes sense.
 std::int64_t steps(const TileAxis& axis, std::int64_t lanes) {
-  if (axis.extent == 0) return kGroupSize;
   return axis.vector ? (axis.extent + lanes - 1) / lanes : axis.extent;
 }
 
@@ -112,9 +111,9 @@ class Model {
     double total =
         sum(factors, part, axis + 1, times * static_cast<double>(length / factors[axis]));
     if (const std::int64_t rest = length % factors[axis]; rest != 0) {
-      part[axis] = a.extent == 0 ? 1 : rest;
+      part[axis] = a.dynamic ? 1 : rest;
       total += kCodePenalty *
-               sum(factors, part, axis + 1, times * static_cast<double>(a.extent == 0 ? rest : 1));
+               sum(factors, part, axis + 1, times * static_cast<double>(a.dynamic ? rest : 1));
       part[axis] = factors[axis];
     }
     return total;
@@ -156,7 +155,7 @@ Tile choose_tile(const std::vector<TileAxis>& axes, const std::vector<TileLoad>&
     const TileAxis& a = axes[axis];
     const std::int64_t length = steps(a, lanes);
     for (std::int64_t f = 1; f <= std::min(length, target.registers); ++f) {
-      if (a.extent == 0 && kGroupSize % f != 0) continue;
+      if (a.dynamic && length % f != 0) continue;
       factors[axis] = f;
       search(axis + 1);
     }

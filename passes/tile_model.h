@@ -9,11 +9,11 @@
 
 namespace cnnc {
 
-/// One output axis of a reduction nest. extent 0: unknown until run time (the samples of a group,
-/// at most kGroupSize).
+/// One output axis of a reduction nest.
 struct TileAxis {
   std::int64_t extent = 0;
-  bool vector = false;  // contiguous in the result: split into vectors
+  bool vector = false;   // contiguous in the result: split into vectors
+  bool dynamic = false;  // the extent is the most that it is at run time (the samples of a group)
 };
 
 /// One operand that the inner statement loads: which axes its address depends on.

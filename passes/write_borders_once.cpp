@@ -34,7 +34,7 @@ class BorderWriter {
       Block body;
       for (const Stmt& stmt : groups.body) {
         const auto* loop = stmt.as<For>();
-        if (loop && is_sample_loop(*loop, groups.var))
+        if (loop && loop->axis == BatchAxis::samples)
           std::ranges::move(split(*loop), std::back_inserter(body));
         else
           body.push_back(stmt);
@@ -65,7 +65,7 @@ class BorderWriter {
   void find(const Block& block, std::vector<For>& loops, std::vector<Border>& borders) const {
     for (const Stmt& stmt : block) {
       if (const auto* loop = stmt.as<For>(); loop && is_plain(*loop) && *extent(*loop) > 0) {
-        loops.push_back({loop->var, loop->begin, loop->end, loop->kind, {}});
+        loops.push_back(with_body(*loop, {}));
         find(loop->body, loops, borders);
         loops.pop_back();
       }

@@ -1,17 +1,12 @@
 #include "runtime/emit_picture.h"
 
+#include <algorithm>
+
 #include "runtime/graph_picture.h"
 #include "runtime/memory_picture.h"
 
 namespace cnnc {
 namespace {
-
-/// The rows that a program's largest batch has: the length of its inputs `image`, else 1.
-std::int64_t rows_of(const Program& program) {
-  const auto image = program.find("image");
-  if (!image || program.buffer(*image).type.dims.empty()) return 1;
-  return program.buffer(*image).type.dims.front();
-}
 
 }  // namespace
 
@@ -30,7 +25,7 @@ std::string emit_picture(const Ir& given, const std::string& picture, const std:
     if (!program) fail("a memory map needs a program of loops; {} is a stage of the graph", at);
     return memory_map(*program);
   }
-  const BoxPicture boxes = program ? picture_of(*program, rows_of(*program), options.target)
+  const BoxPicture boxes = program ? picture_of(*program, std::max<std::int64_t>(program->batch, 1), options.target)
                                    : picture_of(std::get<Graph>(ir));
   const std::string dot = to_dot(boxes);
   return picture == "svg" ? svg_of(dot) : dot;

@@ -37,13 +37,7 @@ std::vector<InputType> inputs_of(const Program& program) {
 
 std::int64_t batch_of(const Graph& graph) { return graph.batch; }
 
-/// A program does not say; what callers pass row by row is input memory.
-std::int64_t batch_of(const Program& program) {
-  for (const Buffer& buffer : program.buffers)
-    if (buffer.memory == Memory::input && !buffer.type.dims.empty())
-      return buffer.type.dims.front();
-  return 1;
-}
+std::int64_t batch_of(const Program& program) { return std::max<std::int64_t>(program.batch, 1); }
 
 std::int64_t rows_of(const Tensors& given, std::int64_t batch) {
   const auto found = given.find(kCount);

@@ -8,6 +8,7 @@
 #include <map>
 #include <vector>
 
+#include "passes/live_ranges.h"
 #include "passes/plan_memory.h"
 #include "runtime/markup.h"
 

@@ -59,13 +59,13 @@ TEST(Cost, a_matrix_product_costs_two_flop_a_term_and_touches_each_byte_once) {
 
 TEST(Cost, counts_the_rows_of_the_call_not_those_of_the_buffer) {
   for (const std::int64_t count : {1, 16, 17, 40}) {
-    const KernelCost cost = cost_of_text(R"(program p {
+    const KernelCost cost = cost_of_text(R"(program p batch=48 group=16 {
   x : f32[48,10] input
   count : i64[] input
   y : f32[48,10] output
   kernel double {
-    for g in 0 .. 3 {
-      for n in g * 16 .. min(g * 16 + 16, count[]) {
+    for g in groups {
+      for n in samples of g {
         for i in 0 .. 10 {
           y[n, i] = x[n, i] * 2.0
         }

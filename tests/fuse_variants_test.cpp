@@ -197,7 +197,7 @@ TEST(Fusion, keeps_the_results_of_all_that_resembles_a_pool_behind_a_convolution
        {{"  conv.conv2d : f32[18,5,8,3] arena\n",
          "  conv.conv2d : f32[18,5,8,3] arena\n  total : f32[18] output\n"},
         {"  kernel pool.maxpool serves",
-         "  kernel total {\nfor g in 0 .. 2 {\nfor n in g * 16 .. min(g * 16 + 16, count[]) {\n"
+         "  kernel total {\nfor g in groups {\nfor n in samples of g {\n"
          "alloc all : f32[] register\nall[] = 0.0\nfor y in 0 .. 5 {\nall[] += conv.conv2d[n, y, "
          "y, 0]\n}\n"
          "total[n] = all[]\n}\n}\n}\n  kernel pool.maxpool serves"}}},

@@ -93,6 +93,7 @@ inline Block backwards(const Block& block) {
   Block result;
   for (Stmt stmt : block) {
     if (auto* loop = stmt.as<For>()) {
+      loop->axis = BatchAxis::none;  // its bounds may name the last group first
       if (loop->kind == LoopKind::parallel)
         loop->body =
             substitute(loop->body, {{loop->var, loop->begin + loop->end - Expr(loop->var) - 1}});
@@ -130,13 +131,10 @@ inline Tensors run(const Ir& ir, const Tensors& inputs, std::int64_t batch, std:
   return interpret_ir(ir, known, 1);
 }
 
-/// The rows of the batch: of the first input that has dimensions.
+/// The most rows of a call.
 inline std::int64_t rows_of(const Ir& ir) {
   if (const auto* graph = std::get_if<Graph>(&ir)) return graph->batch;
-  for (const Buffer& buffer : std::get<Program>(ir).buffers)
-    if (buffer.memory == Memory::input && !buffer.type.dims.empty())
-      return buffer.type.dims.front();
-  return 1;
+  return std::max<std::int64_t>(std::get<Program>(ir).batch, 1);
 }
 
 /// Machine code of a program that has passed plan_memory; `quick`: see EmitOptions.

@@ -7,7 +7,7 @@
 
 #include "frontend/model.h"
 #include "ir/layer.h"
-#include "passes/plan_memory.h"
+#include "passes/live_ranges.h"
 #include "runtime/emit_picture.h"
 #include "runtime/graph_picture.h"
 #include "runtime/memory_picture.h"

@@ -15,7 +15,7 @@ TEST(register_tiles, may_be_given_and_axes_cut_them_down) {
   };
   EXPECT_EQ(factors({{9}, {9}, {9}, {80, true}}), (std::vector<std::int64_t>{1, 3, 5, 7}));
   EXPECT_EQ(factors({{2}, {80, true}}), (std::vector<std::int64_t>{2, 7}));
-  EXPECT_EQ(factors({{0}, {17, true}}), (std::vector<std::int64_t>{5, 3}));
+  EXPECT_EQ(factors({{16, false, true}, {17, true}}), (std::vector<std::int64_t>{5, 3}));
 }
 
 }  // namespace
