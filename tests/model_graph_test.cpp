@@ -146,9 +146,10 @@ LayerDef scale_layer() {
 TEST(ModelGraph, a_layer_from_outside_is_used_like_any_other) {
   Language language = Language::standard();
   language.add(scale_layer());
-  const Model model =
-      parse("block twice(k) { scale(k) -> scale(k + 1) }\nmodel m { input(2x2x3) -> twice(2) }\n",
-            language);
+  const Model model = parse(
+      "block twice(k) { input -> scale(k) -> scale(k + 1) }\nmodel m { input(2x2x3) -> twice(2) "
+      "}\n",
+      language);
   const ModelGraph result = build_graph(model, language, Mode::infer, 1, ScalarType::f64);
   ASSERT_EQ(result.parameters.size(), 2U);
   EXPECT_EQ(result.parameters[1].name, "twice1.scale2.weight");
