@@ -42,6 +42,10 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(
         Usage{"nothing", {}, "no model given"},
         Usage{"unknown_flag", {"tiny.model", "--trian"}, "--trian"},
+        Usage{"unknown_flags_in_order",
+              {"tiny.model", "--trian", "--bacth", "3"},
+              "--trian (did you mean --train?), --bacth (did you mean --batch?)"},
+        Usage{"command_without_dashes", {"train", "tiny.model"}, "write: cnnc tiny.model --train"},
         Usage{"two_models", {"tiny.model", "other.model"}, "other.model"},
         Usage{"train_and_eval", {"tiny.model", "--train", "--eval"}, "contradict"},
         Usage{"eval_and_predict", {"tiny.model", "--eval", "--predict", "1"}, "contradict"},
@@ -99,11 +103,15 @@ INSTANTIATE_TEST_SUITE_P(
         Usage{"init_to_eval", {"tiny.model", "--eval", "--init", "w"}, "--init needs --train"},
         Usage{"no_epochs", {"tiny.model", "--train", "--epochs", "0"}, "from 1"},
         Usage{"negative_steps", {"tiny.model", "--train", "--steps", "-1"}, "from 1"},
+        Usage{"epochs_of_a_fraction", {"tiny.model", "--train", "--epochs", "1.5"}, "1000000000"},
+        Usage{"seed_that_would_be_rounded",
+              {"tiny.model", "--train", "--seed", "9007199254740993"},
+              "from 0 to 9007199254740992"},
         Usage{"batch_not_a_number", {"tiny.model", "--train", "--batch", "many"}, "many"},
         Usage{"batch_too_large",
               {"tiny.model", "--train", "--batch", "99999999999999999999"},
               "65536"},
-        Usage{"zero_learning_rate", {"tiny.model", "--train", "--lr", "0"}, "greater than zero"},
+        Usage{"zero_learning_rate", {"tiny.model", "--train", "--lr", "0"}, "from 1e-30"},
         Usage{"learning_rate_nan", {"tiny.model", "--train", "--lr", "nan"}, "nan"},
         Usage{"no_threads", {"tiny.model", "--train", "--threads", "0"}, "from 1"},
         Usage{"precision", {"tiny.model", "--train", "--precision", "f16"}, "f32, f64"},
@@ -189,6 +197,21 @@ TEST(Tool, summary_of_the_classic_network_states_its_cost) {
   EXPECT_THAT(outcome.out, HasSubstr("14x14x64"));
   EXPECT_THAT(outcome.out, HasSubstr("421,642"));
   EXPECT_THAT(outcome.out, HasSubstr("8.482"));
+}
+
+TEST(Tool, numbers_of_flags_are_decimal) {
+  const TempFolder folder;
+  write_tiny(folder.path());
+  const Outcome graph =
+      run_tool(folder.path(), {"tiny.model", "--emit", "graph", "--batch", "0100"});
+  EXPECT_THAT(graph.out, HasSubstr("batch=100 "));
+  const auto trained = [&](const std::string& epochs, const std::string& seed) {
+    return run_tool(folder.path(), {"tiny.model", "--train", "--epochs", epochs, "--seed", seed,
+                                    "-o", "w" + seed});
+  };
+  EXPECT_THAT(trained("010", "08").out, HasSubstr("epoch 10 of 10"));
+  EXPECT_EQ(trained("10", "8").code, 0);
+  EXPECT_EQ(read_text(folder / "w08"), read_text(folder / "w8"));
 }
 
 TEST(Tool, emitted_model_is_the_canonical_text) {
