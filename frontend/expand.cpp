@@ -28,6 +28,7 @@ class Expander {
            Mistakes& mistakes)
       : resolved_(resolved),
         mistakes_(mistakes),
+        mode_(resolved.train ? Mode::train : Mode::infer),
         expansion_{{},
                    {},
                    kInputUse,
@@ -223,7 +224,7 @@ class Expander {
     }
     const std::size_t parameters_before = parameters_.size();
     try {
-      LayerContext context(expansion_.builder, Mode::train, ScalarType::f32, use.name,
+      LayerContext context(expansion_.builder, mode_, ScalarType::f32, use.name,
                            use.arguments, std::move(inputs), parameters_);
       values_.push_back(def.build(context));
     } catch (const Error& error) {
@@ -294,6 +295,7 @@ class Expander {
 
   const Resolved& resolved_;
   Mistakes& mistakes_;
+  Mode mode_;  // what a model is for: one without a train section only runs
   Expansion expansion_;
   std::optional<Value> image_;
   std::vector<Value> values_;  // of each layer
