@@ -164,9 +164,13 @@ class BodyResolver {
       if (head) scope_.add_values(candidates);
       if (head && is_model_) candidates.emplace_back(kInput);
     }
+    std::string near = mistakes_.suggest(name.text, candidates);
+    if (near.empty()) {
+      near = names_.relative(name.text, mistakes_);
+      if (!head) near = join_hints(near, names_.offer());
+    }
     report(name.location,
-           fmt::format("{} `{}`", head ? "unknown value" : "unknown layer", name.text),
-           mistakes_.suggest(name.text, candidates));
+           fmt::format("{} `{}`", head ? "unknown value" : "unknown layer", name.text), near);
   }
 
   int define(const Word& target) {

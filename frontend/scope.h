@@ -19,6 +19,7 @@ struct Names {
   std::vector<const BlockSyntax*> definitions;
   std::vector<char> used;             // a flag a block
   std::vector<std::string> callable;  // layers and blocks, for suggestions
+  bool offered = false;               // they were listed in a message
 
   /// Whether it is a layer that takes several values.
   bool joins(std::string_view name) const {
@@ -26,6 +27,10 @@ struct Names {
     return layer != language->layers.end() &&
            (layer->second->inputs < 0 || layer->second->inputs > 1);
   }
+  /// "did you mean `relu`?" for the name that others give a layer, or for a relative of it.
+  std::string relative(std::string_view word, const Mistakes& mistakes) const;
+  /// "there are add, avgpool, ...", once a text.
+  std::string offer();
   bool is_callable(std::string_view name) const {
     return language->layers.contains(name) || blocks.contains(name);
   }
