@@ -48,8 +48,8 @@ CLI::Validator one_of(std::vector<std::string> words) {
 }
 
 struct Flags {
-  bool train = false, evaluate = false, interpret = false, time_passes = false, list_ops = false,
-       list_layers = false, list_passes = false, no_shuffle = false, bench = false, explain = false;
+  bool train = false, evaluate = false, interpret = false, time_passes = false, no_shuffle = false,
+       bench = false, explain = false;
   std::string precision = "f32", mode;
 };
 
@@ -102,7 +102,7 @@ void add_training_flags(CLI::App& app, Options& options, Flags& flags) {
       ->group(group);
   app.add_flag("--no-shuffle", flags.no_shuffle, "take the images in the order of the file")
       ->group(group);
-  app.add_option("--init", options.init, "start from these weights")
+  app.add_option("--init", options.init, "start from these weights; momentum and schedule begin again")
       ->type_name("FILE.safetensors")
       ->group(group);
   app.add_option("--metrics", options.metrics, "write loss and accuracy as JSON lines")
@@ -189,9 +189,16 @@ void add_compiler_flags(CLI::App& app, Options& options, Flags& flags) {
   text("--kernel", options.kernel, "this kernel only", "NAME");
   text("--target", options.target, "native (default), x86-64, x86-64-v2, x86-64-v3, x86-64-v4",
        "NAME");
-  app.add_flag("--list-ops", flags.list_ops, "ops of the graph IR")->group(group);
-  app.add_flag("--list-layers", flags.list_layers, "what the model language offers")->group(group);
-  app.add_flag("--list-passes", flags.list_passes, "passes in their order")->group(group);
+  const auto lists = [&](const char* flag, const char* description) {
+    app.add_option(flag, options.listed, description)
+        ->type_name("[NAME]")
+        ->expected(0, 1)
+        ->group(group);
+  };
+  lists("--list-ops", "ops of the graph IR, or all about one");
+  lists("--list-layers",
+        "what the model language offers; with NAME (conv, sgd, input, ...) its conventions");
+  lists("--list-passes", "passes in their order, or all about one");
 }
 
 void check(const CLI::App& app, Options& options, const Flags& flags) {

@@ -26,11 +26,6 @@ std::string bare(std::string_view flag) {
   return name;
 }
 
-/// A longer or shorter word for the same: eval of evaluate, batch of batch-size, precision of prec.
-bool continues(std::string_view longer, std::string_view shorter) {
-  return shorter.size() >= 3 && longer.starts_with(shorter);
-}
-
 /// The flag that `written` most likely stands for, with its dashes; empty where none is near.
 std::string nearest_flag(const CLI::App& app, std::string_view written) {
   const std::string word = bare(written);
@@ -39,8 +34,6 @@ std::string nearest_flag(const CLI::App& app, std::string_view written) {
     for (const auto& name : option->get_lnames()) names.push_back(name);
   std::string near = closest(word, names);
   if (std::ranges::find(names, word) != names.end()) near = word;
-  for (const auto& name : names)
-    if (near.empty() && (continues(word, name) || continues(name, word))) near = name;
   // --learning-rate: as the description of --lr begins.
   std::string phrase = word;
   std::ranges::replace(phrase, '-', ' ');
