@@ -102,7 +102,8 @@ void add_training_flags(CLI::App& app, Options& options, Flags& flags) {
       ->group(group);
   app.add_flag("--no-shuffle", flags.no_shuffle, "take the images in the order of the file")
       ->group(group);
-  app.add_option("--init", options.init, "start from these weights; momentum and schedule begin again")
+  app.add_option("--init", options.init,
+                 "start from these weights; momentum and schedule begin again")
       ->type_name("FILE.safetensors")
       ->group(group);
   app.add_option("--metrics", options.metrics, "write loss and accuracy as JSON lines")
@@ -254,7 +255,8 @@ std::variant<Options, std::string> parse_options(int argc, const char* const* ar
   app.set_version_flag("--version", fmt::format("cnnc {}", CNNC_VERSION), "the version")
       ->group("Everywhere");
   app.allow_extras();  // refuse_unknown says more of them
-  const std::span<const char* const> arguments(argv + 1, static_cast<std::size_t>(argc - 1));
+  const std::span<const char* const> arguments(argv + std::min(argc, 1),
+                                               static_cast<std::size_t>(std::max(argc - 1, 0)));
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
