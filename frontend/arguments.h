@@ -22,8 +22,9 @@ struct Formal {
 struct Signature {
   std::string name;  // conv
   std::vector<Formal> formals;
-  int operands = 0;         // names of values in front of the other arguments; -1: one or more
-  bool takes_name = false;  // also `name=`
+  int operands = 0;           // names of values in front of the other arguments; -1: one or more
+  bool takes_name = false;    // also `name=`
+  bool begins_chain = false;  // no value stands in front of it: -1 means two or more
 };
 
 std::vector<Formal> formals_of(const std::vector<ArgumentDef>& arguments);
@@ -44,6 +45,15 @@ Bound bind_arguments(const Element& element, const Signature& signature, Mistake
 struct Evaluated {
   AttributeValue value;    // a word is its text
   std::optional<int> use;  // the value of a layer that this word names (-1: the input)
+  /// The factors of a product of nothing but numbers (3*3) or of nothing but parameters (h*w), as
+  /// numbers: who wants a size most likely meant 3x3.
+  Dims factors = {};
+  bool of_numbers = false;  // they are written as numbers
+
+  /// "3x3", where this is such a product; otherwise empty.
+  std::string meant_size() const {
+    return factors.size() < 2 ? std::string() : fmt::format("{}", fmt::join(factors, "x"));
+  }
 };
 
 /// Block parameters by name: null where there is none.
@@ -54,10 +64,12 @@ using Lookup = std::function<const Evaluated*(std::string_view)>;
 std::optional<Evaluated> evaluate(const Expression& expression, const Lookup& lookup,
                                   const std::vector<std::string>& known, Mistakes& mistakes);
 
-/// `value` as the argument wants it, its range checked. Nothing where a mistake was reported.
-std::optional<AttributeValue> convert(const AttributeValue& value, const ArgumentDef& def,
+/// The value as the argument wants it, its range checked. Nothing where a mistake was reported.
+/// `where` is added to hints: what a block's use has to do with it.
+std::optional<AttributeValue> convert(const Evaluated& evaluated, const ArgumentDef& def,
                                       std::string_view callee, const Expression& expression,
-                                      const std::vector<std::string>& known, Mistakes& mistakes);
+                                      const std::vector<std::string>& known, std::string_view where,
+                                      Mistakes& mistakes);
 
 /// "at least 1", where a number of `value` is less than that; nothing where all are in range.
 std::string violated_range(const AttributeValue& value, const ArgumentDef& def);

@@ -19,6 +19,11 @@ std::string shown_fallback(const ArgumentDef& def) {
   return to_string(value);
 }
 
+std::size_t least_operands(const Signature& signature) {
+  if (signature.operands >= 0) return static_cast<std::size_t>(signature.operands);
+  return signature.begins_chain ? 2 : 1;
+}
+
 class Binding {
  public:
   Binding(const Element& element, const Signature& signature, Mistakes& mistakes)
@@ -90,11 +95,8 @@ class Binding {
   }
 
   void missing() {
-    if (signature_.operands != 0 &&
-        static_cast<int>(bound_.operands.size()) < std::max(signature_.operands, 1)) {
-      report(element_.name.location,
-             fmt::format("`{}` needs the name of another value", signature_.name), hint());
-      return;
+    if (signature_.operands != 0 && bound_.operands.size() < least_operands(signature_)) {
+      return missing_operands();
     }
     std::vector<std::string> names;
     for (std::size_t i = 0; i < signature_.formals.size(); ++i) {
@@ -107,6 +109,21 @@ class Binding {
            fmt::format("`{}` needs the argument{} {}", signature_.name, names.size() > 1 ? "s" : "",
                        fmt::join(names, ", ")),
            hint());
+  }
+
+  void missing_operands() {
+    const Term* only = bound_.operands.size() == 1 ? bound_.operands[0]->word() : nullptr;
+    if (!signature_.begins_chain) {
+      report(element_.name.location,
+             fmt::format("`{}` needs the name of another value", signature_.name), hint());
+    } else {
+      report(element_.name.location,
+             fmt::format("`{}` begins this chain, so it needs the names of {} values{}",
+                         signature_.name, least_operands(signature_),
+                         signature_.operands < 0 ? " or more" : ""),
+             fmt::format("to take in the value of a chain: `input -> {}({})`", signature_.name,
+                         only ? only->text : "value"));
+    }
   }
 
   const Element& element_;
@@ -131,7 +148,8 @@ std::vector<Formal> formals_of(const std::vector<ArgumentDef>& arguments) {
 
 std::string written(const Signature& signature) {
   std::vector<std::string> parts;
-  if (signature.operands != 0) parts.emplace_back(signature.operands < 0 ? "value, ..." : "value");
+  if (signature.operands != 0) parts.resize(least_operands(signature), "value");
+  if (signature.operands < 0) parts.emplace_back("...");
   for (const Formal& formal : signature.formals) {
     if (formal.fallback) {
       parts.push_back(formal.name + "=" + *formal.fallback);
@@ -162,9 +180,10 @@ std::optional<Attributes> check_arguments(const Element& element,
       continue;
     }
     if (given->terms.empty()) continue;
-    const auto value = evaluate(*given, [](std::string_view) { return nullptr; }, {}, mistakes);
+    const auto value = evaluate(
+        *given, [](std::string_view) { return nullptr; }, {}, mistakes);
     const auto converted =
-        value ? convert(value->value, defs[i], signature.name, *given, {}, mistakes) : std::nullopt;
+        value ? convert(*value, defs[i], signature.name, *given, {}, {}, mistakes) : std::nullopt;
     if (converted) attributes.set(defs[i].name, *converted);
     ok = ok && converted;
   }

@@ -35,12 +35,7 @@ class TrainChecker {
     for (const TrainEntry& entry : train_.entries) {
       if (known(entry)) check(entry);
     }
-    for (const std::string_view key : {"data", "loss", "optimizer"}) {
-      if (train_.broken || seen_.contains(key)) continue;
-      mistakes_.add(train_.keyword.location, fmt::format("the train section has no `{}`", key),
-                    key == "data" ? "such as `data = mnist`" : options(key));
-      break;  // one message a place
-    }
+    if (!train_.broken) check_complete();
     if (settings_.schedule.name.empty()) default_schedule();
     return std::move(settings_);
   }
@@ -60,6 +55,21 @@ class TrainChecker {
     mistakes_.add(entry.key.location,
                   fmt::format("`{}` is already set in line {}", key, first->second));
     return false;
+  }
+
+  // All that is missing in one message: a place has one.
+  void check_complete() {
+    std::vector<std::string> missing;
+    std::string hint;
+    for (const std::string_view key : {"data", "loss", "optimizer"}) {
+      if (seen_.contains(key)) continue;
+      missing.push_back(fmt::format("`{}`", key));
+      hint = join_hints(hint, key == "data" ? "such as `data = mnist`"
+                                            : fmt::format("`{} = ...`, {}", key, options(key)));
+    }
+    if (missing.empty()) return;
+    mistakes_.add(train_.keyword.location,
+                  fmt::format("the train section has no {}", fmt::join(missing, ", no ")), hint);
   }
 
   void check(const TrainEntry& entry) {

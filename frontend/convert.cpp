@@ -68,6 +68,16 @@ std::string violated_bound(double value, const ArgumentDef& def) {
   return {};
 }
 
+std::string hint_for(const AttributeValue& value, ArgumentKind kind,
+                     const std::vector<std::string>& known, const Mistakes& mistakes) {
+  if (const auto* word = std::get_if<std::string>(&value)) return mistakes.suggest(*word, known);
+  const auto* real = std::get_if<double>(&value);
+  const bool whole = real && *real == std::floor(*real) && std::abs(*real) < 1e9;
+  if (whole && (kind == ArgumentKind::integer || kind == ArgumentKind::size2))
+    return fmt::format("write `{}`", number(*real));
+  return {};
+}
+
 }  // namespace
 
 std::string violated_range(const AttributeValue& value, const ArgumentDef& def) {
@@ -83,22 +93,36 @@ std::string violated_range(const AttributeValue& value, const ArgumentDef& def) 
   return {};
 }
 
-std::optional<AttributeValue> convert(const AttributeValue& value, const ArgumentDef& def,
+std::optional<AttributeValue> convert(const Evaluated& evaluated, const ArgumentDef& def,
                                       std::string_view callee, const Expression& expression,
-                                      const std::vector<std::string>& known, Mistakes& mistakes) {
+                                      const std::vector<std::string>& known, std::string_view where,
+                                      Mistakes& mistakes) {
+  const AttributeValue& value = evaluated.value;
   const auto converted = as_kind(value, def.kind);
   if (!converted) {
-    const auto* word = std::get_if<std::string>(&value);
     mistakes.add(expression.location,
                  fmt::format("`{}` of `{}` is {}, not {}", def.name, callee, wanted(def.kind),
                              describe(value)),
-                 word ? mistakes.suggest(*word, known) : std::string());
+                 join_hints(hint_for(value, def.kind, known, mistakes), std::string(where)));
+    return std::nullopt;
+  }
+  if (const auto size = evaluated.meant_size(); !size.empty() && def.kind == ArgumentKind::size2) {
+    mistakes.add(
+        expression.location,
+        fmt::format("`{}` of `{}` is a size, not the product {}", def.name, callee,
+                    describe(value)),
+        join_hints(evaluated.factors.size() != 2 ? "a size is written `3x3`"
+                   : evaluated.of_numbers        ? fmt::format("did you mean `{}`?", size)
+                                          : fmt::format("a parameter can be a size: {}", size),
+                   std::string(where)));
     return std::nullopt;
   }
   const auto bound = violated_range(*converted, def);
   if (bound.empty()) return converted;
-  mistakes.add(expression.location, fmt::format("`{}` of `{}` must be {}; it is {}", def.name,
-                                                callee, bound, shown(value)));
+  mistakes.add(
+      expression.location,
+      fmt::format("`{}` of `{}` must be {}; it is {}", def.name, callee, bound, shown(value)),
+      std::string(where));
   return std::nullopt;
 }
 

@@ -3,10 +3,6 @@
 
 namespace cnnc::frontend {
 
-namespace {
-
-// The length of the well-formed UTF-8 sequence at `at` (RFC 3629: no overlong forms, no
-// surrogates), or 0.
 std::size_t sequence_length(std::string_view text, std::size_t at) {
   const auto byte = [&](std::size_t i) -> unsigned {
     return at + i < text.size() ? static_cast<unsigned char>(text[at + i]) : 0U;
@@ -29,8 +25,6 @@ std::size_t sequence_length(std::string_view text, std::size_t at) {
   }
   return 0;
 }
-
-}  // namespace
 
 void check_encoding(std::string_view text, Mistakes& mistakes) {
   std::size_t line = 1;

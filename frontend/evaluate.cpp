@@ -32,7 +32,7 @@ class Evaluation {
     return false;
   }
   bool push(const Term& term, AttributeValue value) {
-    stack_.push_back({{std::move(value), {}}, &term});
+    stack_.push_back({{.value = std::move(value), .use = {}}, &term});
     return true;
   }
 
@@ -40,7 +40,10 @@ class Evaluation {
     switch (term.kind) {
       case Term::Kind::integer: {
         std::int64_t value = 0;
-        return integer(term, term.text, value) && push(term, value);
+        if (!integer(term, term.text, value)) return false;
+        stack_.push_back(
+            {{.value = value, .use = {}, .factors = {value}, .of_numbers = true}, &term});
+        return true;
       }
       case Term::Kind::real: return real(term);
       case Term::Kind::size: return size(term);
@@ -81,6 +84,12 @@ class Evaluation {
   bool word(const Term& term) {
     if (const Evaluated* found = lookup_(term.text)) {
       stack_.push_back({*found, &term});
+      Evaluated& value = stack_.back().value;
+      const auto* integer = std::get_if<std::int64_t>(&value.value);
+      if (integer && value.meant_size().empty()) {
+        value.factors = {*integer};
+        value.of_numbers = false;
+      }
       return true;
     }
     if (term.text == "true" || term.text == "false") return push(term, term.text == "true");
@@ -109,6 +118,7 @@ class Evaluation {
       std::int64_t result = 0;
       if (__builtin_sub_overflow(std::int64_t{0}, *integer, &result)) return overflow(term);
       *integer = result;
+      top.value.factors.clear();
     } else {
       top.value.value = -std::get<double>(top.value.value);
     }
@@ -147,7 +157,16 @@ class Evaluation {
         }
         result = *a / *b;
     }
-    left.value = {result, {}};
+    Dims factors;
+    if (term.kind == Term::Kind::multiply && left.value.of_numbers == right.value.of_numbers) {
+      factors = left.value.factors;
+      factors.insert(factors.end(), right.value.factors.begin(), right.value.factors.end());
+      if (left.value.factors.empty() || right.value.factors.empty()) factors.clear();
+    }
+    left.value = {.value = result,
+                  .use = {},
+                  .factors = std::move(factors),
+                  .of_numbers = left.value.of_numbers};
     return true;
   }
 
@@ -164,7 +183,7 @@ class Evaluation {
                           : term.kind == Term::Kind::multiply ? a * b
                                                               : a / b;
     if (!std::isfinite(result)) return overflow(term);
-    left.value = {result, {}};
+    left.value = {.value = result, .use = {}};
     return true;
   }
 
@@ -188,7 +207,10 @@ std::string describe(const AttributeValue& value) {
   if (const auto* word = std::get_if<std::string>(&value))
     return fmt::format("the word `{}`", *word);
   if (const auto* boolean = std::get_if<bool>(&value)) return *boolean ? "true" : "false";
-  if (const auto* real = std::get_if<double>(&value)) return fmt::format("{}", *real);
+  if (const auto* real = std::get_if<double>(&value)) {
+    const auto text = fmt::format("{}", *real);
+    return text.find_first_not_of("-0123456789") == text.npos ? text + ".0" : text;
+  }
   return fmt::format("{}", std::get<std::int64_t>(value));
 }
 

@@ -28,6 +28,7 @@ class Expander {
            Mistakes& mistakes)
       : resolved_(resolved),
         mistakes_(mistakes),
+        mode_(resolved.train ? Mode::train : Mode::infer),
         expansion_{{},
                    {},
                    kInputUse,
@@ -50,12 +51,13 @@ class Expander {
 
  private:
   void report(const Frame& frame, Location location, std::string message, std::string hint = {}) {
-    if (frame.block) {
-      hint =
-          join_hints(std::move(hint), fmt::format("in the block `{}` as it is used in line {}",
-                                                  frame.block->syntax->name.text, frame.use.line));
-    }
-    mistakes_.add(location, std::move(message), std::move(hint));
+    mistakes_.add(location, std::move(message), join_hints(std::move(hint), where(frame)));
+  }
+
+  static std::string where(const Frame& frame) {
+    if (!frame.block) return {};
+    return fmt::format("in the block `{}` as it is used in line {}", frame.block->syntax->name.text,
+                       frame.use.line);
   }
 
   int expand_body(Frame& frame) {
@@ -64,7 +66,7 @@ class Expander {
     int output = kUnknown;
     for (std::size_t i = 0; i < frame.body->chains.size(); ++i) {
       const Chain& chain = frame.body->chains[i];
-      int value = frame.input;  // of a block's chain that begins with a layer
+      int value = kUnknown;
       for (const Step& step : chain.steps) {
         if (stopped_) return kUnknown;
         value = expand_step(step, value, slots, frame);
@@ -155,8 +157,9 @@ class Expander {
   int layer(const Step& step, int value, const std::vector<int>& slots, Frame& frame) {
     const LayerDef& def = *step.layer;
     const Location location = step.element->name.location;
-    LayerUse use{def.name, name_of(step, frame), {}, {value}, location};
-    bool ok = value != kUnknown;
+    LayerUse use{def.name, name_of(step, frame), {}, {}, location};
+    if (!step.begins_chain) use.inputs.push_back(value);
+    bool ok = step.begins_chain || value != kUnknown;
     for (std::size_t i = 0; i < def.arguments.size(); ++i) {
       const ArgumentDef& argument = def.arguments[i];
       const Expression* given = step.arguments.values[i];
@@ -181,7 +184,7 @@ class Expander {
   std::optional<AttributeValue> convert_in(const Frame& frame, const Evaluated& evaluated,
                                            const ArgumentDef& argument, std::string_view callee,
                                            const Expression& expression) {
-    return convert(evaluated.value, argument, callee, expression, known(frame), mistakes_);
+    return convert(evaluated, argument, callee, expression, known(frame), where(frame), mistakes_);
   }
 
   // The model's input is no value before its size is known to be good.
@@ -221,7 +224,7 @@ class Expander {
     }
     const std::size_t parameters_before = parameters_.size();
     try {
-      LayerContext context(expansion_.builder, Mode::train, ScalarType::f32, use.name,
+      LayerContext context(expansion_.builder, mode_, ScalarType::f32, use.name,
                            use.arguments, std::move(inputs), parameters_);
       values_.push_back(def.build(context));
     } catch (const Error& error) {
@@ -279,7 +282,8 @@ class Expander {
     const Expression* given = step.arguments.values[index];
     if (!given) {
       const auto& fallback = definition.syntax->parameters[index].fallback;
-      return evaluate(*fallback, [](std::string_view) { return nullptr; }, {}, mistakes_);
+      return evaluate(
+          *fallback, [](std::string_view) { return nullptr; }, {}, mistakes_);
     }
     auto evaluated = value_of(*given, caller);
     const int slot = step.slots[index];
@@ -291,6 +295,7 @@ class Expander {
 
   const Resolved& resolved_;
   Mistakes& mistakes_;
+  Mode mode_;  // what a model is for: one without a train section only runs
   Expansion expansion_;
   std::optional<Value> image_;
   std::vector<Value> values_;  // of each layer

@@ -78,8 +78,10 @@ class Lexer {
       ++at_;
     } else if (c == '#') {
       comment();
-    } else if (is_letter(c) || is_foreign(0)) {
+    } else if (is_letter(c)) {
       word();
+    } else if (is_foreign(0)) {
+      foreign();
     } else if (is_digit(c) || (c == '.' && is_digit(peek(1)))) {
       number();
     } else if (c == '"') {
@@ -134,15 +136,47 @@ class Lexer {
 
   void word() {
     std::size_t length = 0;
-    bool foreign = false;
-    while (is_word(peek(length)) || is_foreign(length)) foreign |= is_foreign(length++);
-    if (foreign) {
-      mistakes_.add(here(length), "names have the letters a to z, digits and _ only");
+    Character strange;  // the first that cannot be in a name
+    while (is_word(peek(length)) || is_foreign(length)) {
+      const bool foreign = is_foreign(length);
+      const auto character = foreign ? character_at(text_, at_ + length) : Character{};
+      if (character.space || character.times || character.arrow) break;
+      if (foreign && strange.shown.empty()) strange = character;
+      length += character.length;
+    }
+    if (!strange.shown.empty()) {
+      mistakes_.add(here(length), fmt::format("unexpected {}", strange.shown),
+                    strange.hint.empty() ? "names have the letters a to z, digits and _ only"
+                                         : std::string(strange.hint));
     } else if (length > kMaxNameLength) {
       mistakes_.add(here(length), fmt::format("a name of {} characters", length),
                     fmt::format("names have at most {}", kMaxNameLength));
     }
     push(TokenKind::word, length);
+  }
+
+  // White space is left out, a multiplication sign or arrow taken for what it means, anything else
+  // for part of a name.
+  void foreign() {
+    auto character = character_at(text_, at_);
+    if (character.dash && peek(character.length) == '>') {
+      ++character.length;
+      character.arrow = true;
+      character.hint = "layers are joined by `->`";
+    }
+    if (!character.space && !character.times && !character.arrow) return word();
+    mistakes_.add(here(character.length), fmt::format("unexpected {}", character.shown),
+                  std::string(character.hint));
+    if (character.arrow) {
+      push(TokenKind::arrow, character.length);
+      return;
+    }
+    if (character.times) {
+      push(TokenKind::symbol, character.length);
+      result_.tokens.back().text = "*";
+      return;
+    }
+    while (is_foreign(0) && character_at(text_, at_).space) at_ += character_at(text_, at_).length;
   }
 
   // Takes everything that could have been meant as one number, then looks what it is.
@@ -153,7 +187,18 @@ class Lexer {
       return (peek(length) == '+' || peek(length) == '-') && is_digit(peek(length + 1)) &&
              (before == 'e' || before == 'E');
     };
-    while (is_word(peek(length)) || peek(length) == '.' || exponent_sign()) ++length;
+    std::size_t times = 0;  // 3×3 is one number
+    while (true) {
+      const auto character = is_foreign(length) ? character_at(text_, at_ + length) : Character{};
+      if (character.times && is_digit(peek(length + character.length))) {
+        if (times == 0) times = length;
+        length += character.length;
+      } else if (is_word(peek(length)) || peek(length) == '.' || exponent_sign()) {
+        ++length;
+      } else {
+        break;
+      }
+    }
     const auto number = text_.substr(at_, length);
     auto kind = TokenKind::real;
     if (std::all_of(number.begin(), number.end(), is_digit)) {
@@ -161,7 +206,9 @@ class Lexer {
     } else if (is_size(number)) {
       kind = TokenKind::size;
     } else if (!is_real(number)) {
-      mistakes_.add(here(length), fmt::format("`{}` is not a number", cut(number)),
+      mistakes_.add(here(length),
+                    times > 0 ? "unexpected " + character_at(text_, at_ + times).shown
+                              : fmt::format("`{}` is not a number", cut(number)),
                     "a number is written 32, 0.5 or 1e-4, a size 3x3 or 28x28x1");
       kind = TokenKind::integer;
       push(kind, length);

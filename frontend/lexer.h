@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -55,6 +56,25 @@ Tokens lex(std::string_view text, Mistakes& mistakes);
 
 /// Reports bytes that are not UTF-8 and control characters, comments included.
 void check_encoding(std::string_view text, Mistakes& mistakes);
+
+/// What a text is that can be no model: "a PNG picture ..."; empty where it may be one.
+std::string foreign_kind(std::string_view text);
+
+/// The length of the well-formed UTF-8 sequence at `at` (RFC 3629: no overlong forms, no
+/// surrogates), or 0.
+std::size_t sequence_length(std::string_view text, std::size_t at);
+
+/// A character beyond ASCII, for messages.
+struct Character {
+  std::size_t length = 1;
+  bool space = false;  // white or invisible
+  bool times = false;  // a multiplication sign
+  bool arrow = false;
+  bool dash = false;
+  std::string shown = {};  // "`×` (U+00D7), the multiplication sign"; empty where it is not UTF-8
+  std::string_view hint = {};
+};
+Character character_at(std::string_view text, std::size_t at);
 
 /// Letters, digits and _, not beginning with a digit, of limited length.
 bool is_name(std::string_view text);

@@ -19,14 +19,16 @@ std::string Totals::add(std::int64_t parameters, std::int64_t activations) {
 }
 
 std::optional<Dims> check_input_size(const Expression& expression, Mistakes& mistakes) {
-  const auto size = evaluate(expression, [](std::string_view) { return nullptr; }, {}, mistakes);
+  const auto size = evaluate(
+      expression, [](std::string_view) { return nullptr; }, {}, mistakes);
   if (!size) return std::nullopt;
   const auto* dims = std::get_if<std::vector<std::int64_t>>(&size->value);
   if (!dims || dims->size() != 3) {
     mistakes.add(
         expression.location,
         fmt::format("the input's size is height x width x channels, not {}", describe(size->value)),
-        "it is written `input(28x28x1)`");
+        size->factors.size() == 3 ? fmt::format("did you mean `input({})`?", size->meant_size())
+                                  : "it is written `input(28x28x1)`");
     return std::nullopt;
   }
   for (const auto dim : *dims) {

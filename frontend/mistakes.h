@@ -22,6 +22,7 @@ class Mistakes {
   /// use of a block: it is dropped.
   void add(Location location, std::string message, std::string hint = {});
   bool any() const { return !found_.empty(); }
+  std::size_t count() const { return found_.size(); }
 
   /// False where so many mistakes were made that no more suggestions are worth their time.
   bool wants_suggestions() const;

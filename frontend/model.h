@@ -2,8 +2,8 @@
 // frontend/ast.h. What a reader of models must know:
 //   - the output of a model or block is its last chain without a name; every other value has a
 //     name and is used
-//   - in a block, `input` is what stands in front of its arrow, and a chain that begins with a
-//     layer begins from it
+//   - a chain begins with `input` (in a block: what stands in front of its arrow), with a value, or
+//     with a layer that takes several: add(a, b) is their sum and nothing else
 //   - layers are named by kind and number in order (conv1, dense2; those with `name=` count too),
 //     in a block behind the name of its use: residual1.conv1
 //   - arguments may compute with whole numbers and a block's parameters: conv(2*c + 1, 3x3)

@@ -42,7 +42,7 @@ bool parse_primary(TokenReader& reader, std::vector<Term>& terms, int depth) {
   reader.next();
   if (!parse_sum(reader, terms, depth + 1)) return false;
   if (reader.accept(')')) return true;
-  reader.expected("`)`");
+  reader.expected("`)`", reader.peek().is(',') ? "sizes are written 3x3" : "");
   return false;
 }
 
@@ -115,7 +115,8 @@ bool parse_arguments(TokenReader& reader, std::vector<Argument>& arguments) {
     arguments.push_back(std::move(argument));
     if (good && reader.accept(')')) return true;
     if (good && reader.accept(',')) continue;
-    if (good) reader.expected("`,` or `)`");
+    const bool apart = reader.peek().text == "x" && reader.previous().is(TokenKind::integer);
+    if (good) reader.expected("`,` or `)`", apart ? "a size has no blanks: 3x3" : "");
     leave_arguments(reader, open);
     return false;
   }

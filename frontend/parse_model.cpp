@@ -2,6 +2,7 @@
 // on behind mistakes, so that a text's mistakes are reported together.
 #include "frontend/expand.h"
 #include "frontend/lexer.h"
+#include "frontend/token_reader.h"
 
 namespace cnnc {
 
@@ -19,6 +20,36 @@ std::string normalised(std::string_view text) {
     result += text[i];
   }
   return result;
+}
+
+// A text that begins with no section and makes more mistakes than this is none of ours.
+constexpr std::size_t kMostBeforeForeign = 8;
+
+// A file of another kind is one mistake.
+void refuse_foreign(const SourceText& source) {
+  const std::string kind = foreign_kind(source.text);
+  if (kind.empty()) return;
+  throw Error(render(source, {{},
+                              fmt::format("no model: this file is {}. A model is a text, `model "
+                                          "NAME {{ input(28x28x1) -> ... }}`",
+                                          kind),
+                              {}}));
+}
+
+void refuse_foreign(const SourceText& source, const Tokens& tokens, const Mistakes& mistakes) {
+  const Token& first = tokens.tokens.front();
+  const std::vector<std::string> sections{"model", "block", "train"};
+  if (mistakes.count() <= kMostBeforeForeign || first.is(TokenKind::end)) return;
+  for (const auto& section : sections)
+    if (first.text == section) return;
+  if (!closest(first.text, sections).empty()) return;
+  Mistakes one;
+  one.add(first.location, fmt::format("this is no model: it begins with {}", shown(first)),
+          first.text == "graph" || first.text == "program"
+              ? fmt::format("a text of the compiler is read from a file named FILE.{}",
+                            first.text == "graph" ? "graph" : "loops")
+              : "a model is written `model NAME { input(28x28x1) -> ... }`");
+  one.raise(source);
 }
 
 void report_missing_model(const Syntax& syntax, Mistakes& mistakes) {
@@ -54,10 +85,12 @@ Model parse_model(const SourceText& source, const Language& language) {
                                  kMaxModelBytes));
     mistakes.raise(source);
   }
+  refuse_foreign(source);
   model.source = {source.name, normalised(source.text)};
   check_encoding(model.source.text, mistakes);
   const Tokens tokens = lex(model.source.text, mistakes);
   const Syntax syntax = parse_syntax(tokens, mistakes);
+  refuse_foreign(model.source, tokens, mistakes);
   const Resolved resolved = resolve(syntax, language, mistakes);
   if (!resolved.model && !mistakes.any()) report_missing_model(syntax, mistakes);
   check_model(resolved, language, model, mistakes);

@@ -73,6 +73,23 @@ void declare_sections(const Syntax& syntax, Resolved& resolved, Names& names, Mi
 
 }  // namespace
 
+std::string Names::relative(std::string_view word, const Mistakes& mistakes) const {
+  for (const auto& [name, layer] : language->layers) {
+    if (!mistakes.suggest(word, layer->relatives).empty())
+      return fmt::format("did you mean `{}`?", name);
+  }
+  return {};
+}
+
+std::string Names::offer() {
+  constexpr std::size_t kMost = 30;
+  if (offered) return {};
+  offered = true;
+  const auto shown = std::min(callable.size(), kMost);
+  return fmt::format("there are {}{}", fmt::join(std::span(callable).first(shown), ", "),
+                     shown < callable.size() ? ", ..." : "");
+}
+
 Resolved resolve(const Syntax& syntax, const Language& language, Mistakes& mistakes) {
   Resolved resolved;
   Names names;

@@ -22,7 +22,8 @@ struct Step {
   enum class Kind : std::uint8_t { input, value, layer, block, unknown };
   Kind kind = Kind::unknown;  // unknown: a mistake was reported
   const Element* element = nullptr;
-  int index = -1;  // value: its slot; block: in Program::blocks
+  int index = -1;             // value: its slot; block: in Program::blocks
+  bool begins_chain = false;  // a layer that takes its arguments alone: add(a, b)
   const LayerDef* layer = nullptr;
   Bound arguments;
   std::vector<Operand> operands;

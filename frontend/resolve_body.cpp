@@ -22,7 +22,7 @@ class BodyResolver {
       }
     }
     if (is_model_) return;
-    scope_.values.emplace(kInput, Scope::NamedValue{0, {}, true});
+    scope_.values.emplace(kInput, Scope::NamedValue{0, owner_location, false});
     for (std::size_t i = 0; i < parameters->size(); ++i) {
       const Word& name = (*parameters)[i].name;
       scope_.parameters.emplace(name.text, Scope::Parameter{static_cast<int>(i), name.location});
@@ -50,7 +50,7 @@ class BodyResolver {
       if (element.name.text.empty()) {
         scope_.unclear = true;
       } else if (chain.steps.empty()) {
-        resolve_head(step);
+        resolve_head(step, statement);
       } else {
         resolve_link(step);
       }
@@ -68,8 +68,8 @@ class BodyResolver {
     result_.chains.push_back(std::move(chain));
   }
 
-  // A chain begins with the model's input, a value, or, in a block, with a layer.
-  void resolve_head(Step& step) {
+  // A chain begins with the input, a value, or a layer that takes all its values as arguments.
+  void resolve_head(Step& step, const Statement& statement) {
     const Element& element = *step.element;
     const auto name = element.name.text;
     if (name == kInput && (element.parentheses || !scope_.values.contains(kInput))) {
@@ -89,13 +89,27 @@ class BodyResolver {
                     fmt::format("a chain cannot begin with the parameter `{}`", name));
     }
     if (!names_.is_callable(name)) return undefined(element.name, true);
+    step.begins_chain = names_.joins(name);
     resolve_use(step, scope_, names_, mistakes_);
-    if (!is_model_) return;
+    if (!step.begins_chain) refuse_head(step, statement);
+  }
+
+  void refuse_head(Step& step, const Statement& statement) {
+    const auto name = step.element->name.text;
     step.kind = Step::Kind::unknown;
-    report(element.name.location,
-           fmt::format("a chain begins with `input(...)` or a value; `{}` is a {}", name,
+    std::string written = fmt::format("{} -> {}", kInput, name);
+    if (statement.target) written = fmt::format("{} = {}", statement.target->text, written);
+    const std::string from_input =
+        is_model_ ? std::string()
+                  : fmt::format("to begin with the block's input, write `{}`", written);
+    const bool first = statement.target || &statement == &body_.statements.front();
+    report(step.element->name.location,
+           fmt::format("a chain begins with `{}` or a value; `{}` is a {}",
+                       is_model_ ? "input(...)" : kInput, name,
                        names_.blocks.contains(name) ? "block" : "layer"),
-           "if it goes on from the line above, write `->` before it");
+           join_hints(from_input, first && !is_model_
+                                      ? ""
+                                      : "if it goes on from the line above, write `->` before it"));
   }
 
   void resolve_model_input(Step& step) {
@@ -150,9 +164,13 @@ class BodyResolver {
       if (head) scope_.add_values(candidates);
       if (head && is_model_) candidates.emplace_back(kInput);
     }
+    std::string near = mistakes_.suggest(name.text, candidates);
+    if (near.empty()) {
+      near = names_.relative(name.text, mistakes_);
+      if (!head) near = join_hints(near, names_.offer());
+    }
     report(name.location,
-           fmt::format("{} `{}`", head ? "unknown value" : "unknown layer", name.text),
-           mistakes_.suggest(name.text, candidates));
+           fmt::format("{} `{}`", head ? "unknown value" : "unknown layer", name.text), near);
   }
 
   int define(const Word& target) {
@@ -199,6 +217,11 @@ class BodyResolver {
     if (scope_.unclear) return;
     for (const auto& [name, value] : scope_.values) {
       if (value.used) continue;
+      if (name == kInput) {
+        mistakes_.add(value.location, fmt::format("{} does not use its input", owner_),
+                      "a chain begins with it: `input -> ...`");
+        continue;
+      }
       mistakes_.add(value.location, fmt::format("the value `{}` is never used", name),
                     "use it in a later chain, or remove its name");
     }

@@ -15,7 +15,9 @@ Signature signature_of(Step& step, Names& names) {
     step.kind = Step::Kind::layer;
     step.layer = names.language->layers.find(name)->second.get();
     signature.formals = formals_of(step.layer->arguments);
-    signature.operands = step.layer->inputs < 0 ? -1 : std::max(step.layer->inputs - 1, 0);
+    signature.begins_chain = step.begins_chain;
+    const int in_front = step.begins_chain ? 0 : 1;
+    signature.operands = step.layer->inputs < 0 ? -1 : std::max(step.layer->inputs - in_front, 0);
     return signature;
   }
   const auto index = static_cast<std::size_t>(block->second);

@@ -19,7 +19,18 @@ struct Names {
   std::vector<const BlockSyntax*> definitions;
   std::vector<char> used;             // a flag a block
   std::vector<std::string> callable;  // layers and blocks, for suggestions
+  bool offered = false;               // they were listed in a message
 
+  /// Whether it is a layer that takes several values.
+  bool joins(std::string_view name) const {
+    const auto layer = language->layers.find(name);
+    return layer != language->layers.end() &&
+           (layer->second->inputs < 0 || layer->second->inputs > 1);
+  }
+  /// "did you mean `relu`?" for the name that others give a layer, or for a relative of it.
+  std::string relative(std::string_view word, const Mistakes& mistakes) const;
+  /// "there are add, avgpool, ...", once a text.
+  std::string offer();
   bool is_callable(std::string_view name) const {
     return language->layers.contains(name) || blocks.contains(name);
   }
@@ -67,7 +78,8 @@ ResolvedBody resolve_body(const Body& body, const std::string& owner, Location o
                           const std::vector<BlockParameter>* parameters, Names& names,
                           Mistakes& mistakes);
 
-/// The use of a layer or block that `step.element` names: its kind, arguments and operands.
+/// The use of a layer or block that `step.element` names: its kind, arguments and operands. Where
+/// step.begins_chain, all values that it takes are arguments.
 void resolve_use(Step& step, Scope& scope, Names& names, Mistakes& mistakes);
 
 }  // namespace cnnc::frontend

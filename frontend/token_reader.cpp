@@ -38,9 +38,9 @@ void TokenReader::error(const Token& token, std::string message, std::string hin
   mistakes_.add(token.location, std::move(message), std::move(hint));
 }
 
-void TokenReader::expected(std::string_view what) {
+void TokenReader::expected(std::string_view what, std::string hint) {
   const auto after = at_ == 0 ? std::string() : " after " + shown(previous());
-  error(peek(), fmt::format("expected {}{}, found {}", what, after, shown(peek())));
+  error(peek(), fmt::format("expected {}{}, found {}", what, after, shown(peek())), std::move(hint));
 }
 
 std::vector<Comment> TokenReader::comments(std::size_t begin, std::size_t end) const {

@@ -25,7 +25,7 @@ class TokenReader {
 
   void error(const Token& token, std::string message, std::string hint = {});
   /// "expected `(` after `block`, found `{`"
-  void expected(std::string_view what);
+  void expected(std::string_view what, std::string hint = {});
   Mistakes& mistakes() { return mistakes_; }
 
   /// Comments in front of tokens begin .. end - 1. Those inside count as standing on lines of their

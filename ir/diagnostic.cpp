@@ -83,6 +83,16 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return cost[a.size()][b.size()];
 }
 
+/// Max_Pool-2D as maxpool2d: what people write differently and mean alike.
+std::string plain_letters(std::string_view word) {
+  std::string plain;
+  for (const char c : word) {
+    if (c == '_' || c == '-') continue;
+    plain += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  }
+  return plain;
+}
+
 }  // namespace
 
 std::string render(const SourceText& source, const Diagnostic& diagnostic) {
@@ -114,16 +124,26 @@ std::string render(const SourceText& source, const Diagnostic& diagnostic) {
 
 std::string closest(std::string_view word, std::span<const std::string> candidates) {
   constexpr std::size_t kLongest = 64;  // longer words are no slip of the fingers, and quadratic
+  constexpr std::size_t kLeastPrefix = 4;
   if (word.size() > kLongest) return {};
+  const std::string plain = plain_letters(word);
   std::string best;
-  std::size_t best_distance = std::max<std::size_t>(1, word.size() / 3) + 1;
+  std::size_t best_distance = std::max<std::size_t>(1, plain.size() / 3) + 1;
   for (const auto& candidate : candidates) {
     if (candidate.size() > kLongest) continue;
-    const auto distance = edit_distance(word, candidate);
-    if (distance < best_distance && distance < candidate.size()) {
+    const std::string other = plain_letters(candidate);
+    const auto distance = edit_distance(plain, other);
+    if (distance < best_distance && distance < other.size()) {
       best = candidate;
       best_distance = distance;
     }
+  }
+  for (const auto& candidate : candidates) {  // BatchNormalization, learning_rate_schedule
+    const std::string other = plain_letters(candidate);
+    const std::string_view longer = plain.size() < other.size() ? other : plain;
+    const std::string_view shorter = plain.size() < other.size() ? plain : other;
+    if (best.empty() && shorter.size() >= kLeastPrefix && longer.starts_with(shorter))
+      best = candidate;
   }
   return best;
 }

@@ -51,8 +51,9 @@ template <class... Args>
   throw Error(fmt::format(format, std::forward<Args>(args)...));
 }
 
-/// The candidate closest to `word` by edit distance, if close enough to be a slip of the fingers;
-/// otherwise empty.
+/// The candidate closest to `word` by edit distance, if close enough to be a slip of the fingers,
+/// otherwise one that `word` begins with, or the other way round; otherwise empty. Capitals, _ and -
+/// make no difference.
 std::string closest(std::string_view word, std::span<const std::string> candidates);
 
 /// Thrown by CNNC_CHECK: a defect of cnnc itself.

@@ -80,10 +80,14 @@ class LayerContext {
 struct LayerDef {
   std::string name;
   std::string description;
+  std::string notes = {};  // conventions that its user needs, in sentences: --list-layers NAME
   std::vector<ArgumentDef> arguments;
+  /// What others call it, and what it is the nearest thing to here: suggested where one is written.
+  std::vector<std::string> relatives = {};
   int inputs = 1;  // values in front of the arrow; -1 where `add(skip)`, `concat(a, b)` take
                    // further values as arguments
-  /// Throws Error (no position) where shapes do not fit, both shapes in the text.
+  /// Throws Error (no position) where shapes do not fit, both shapes in the text, and where the
+  /// largest batch of a training is too small to learn from.
   std::function<Value(LayerContext&)> build;
 };
 
@@ -93,6 +97,7 @@ struct LayerDef {
 struct LossDef {
   std::string name;
   std::string description;
+  std::string notes = {};  // as a layer's
   std::vector<ArgumentDef> arguments;
   std::function<void(Builder&, Value prediction, Value label, const Attributes& arguments)> build;
 };
@@ -111,6 +116,7 @@ struct OptimizerContext {
 struct OptimizerDef {
   std::string name;
   std::string description;
+  std::string notes = {};  // as a layer's
   std::vector<ArgumentDef> arguments;
   /// Suffixes (conv1.weight.momentum) of those that these arguments need. Throws Error where the
   /// arguments contradict each other.
@@ -123,6 +129,7 @@ struct OptimizerDef {
 struct ScheduleDef {
   std::string name;
   std::string description;
+  std::string notes = {};  // as a layer's
   std::vector<ArgumentDef> arguments;
   std::function<double(double lr, std::int64_t step, std::int64_t total,
                        const Attributes& arguments)>

@@ -104,7 +104,8 @@ using FlopRule = std::function<std::int64_t(const OpContext&)>;
 
 struct OpDef {
   std::string name;
-  std::string description;              // one line
+  std::string description;  // one line
+  std::string notes;        // conventions that its user needs, in sentences; may be empty
   std::vector<std::string> attributes;  // names, all required in a node
   TypeRule type_rule;                   // throws Error with shapes in its text, without position
   GradientRule gradient;  // empty: not differentiable (its result carries no gradient)
@@ -113,6 +114,9 @@ struct OpDef {
   FlopRule flops;  // may be empty
   std::vector<Sample> samples;
   std::vector<Kink> kinks;  // every op that has a gradient and a kink states it here
+  /// Results are elements of the operands, or sums, products or maxima of them: of any size and
+  /// sign where an operand is. Of an op with `scalar` the expression says it (is_unbounded).
+  bool carries_size = false;
   /// On small whole numbers results have no rounding, in any order of summation.
   bool exact_on_integers = false;
   /// For elementwise ops: result = scalar(operands), with numpy's broadcasting. `gradient`,

@@ -92,24 +92,6 @@ std::optional<Dataset> test_data(const Options& options, const Model& model) {
   return read_dataset(options, model, Split::test);
 }
 
-void print_arguments(std::span<const ArgumentDef> arguments) {
-  for (const auto& argument : arguments) {
-    fmt::print("      {:<16} {}{}\n", argument.name, argument.description,
-               argument.fallback
-                   ? fmt::format(" (default {})", argument_text(argument, *argument.fallback))
-                   : "");
-  }
-}
-
-template <class Table>
-void print_rows(std::string_view title, const Table& table) {
-  fmt::print("{}\n", title);
-  for (const auto& [name, row] : table) {
-    fmt::print("  {:<18} {}\n", name, row->description);
-    print_arguments(row->arguments);
-  }
-}
-
 }  // namespace
 
 int run_summary(const Options& options) {
@@ -160,33 +142,6 @@ int run_show_data(const Options& options) {
   return 0;
 }
 
-int run_list_ops() {
-  const OpTable ops = OpTable::standard();
-  for (const auto& [name, op] : ops.all()) fmt::print("{:<22} {}\n", name, op->description);
-  return 0;
-}
-
-int run_list_layers() {
-  const Language language = Language::standard();
-  print_rows("layers", language.layers);
-  print_rows("losses", language.losses);
-  print_rows("optimizers", language.optimizers);
-  print_rows("schedules", language.schedules);
-  return 0;
-}
-
-int run_list_passes() {
-  std::string group;
-  for (const auto& pass : list_passes()) {
-    if (pass.group != group)
-      fmt::print("{}{} ({})\n", group.empty() ? "" : "\n", pass.group, pass.level);
-    group = pass.group;
-    fmt::print("  {:<18} {:<5} {}\n", pass.stage,
-               pass.preserves == Preserves::bits ? "bits" : "bound", pass.description);
-  }
-  return 0;
-}
-
 int run(const Options& options) {
   switch (options.command) {
     case Command::summary: return run_summary(options);
@@ -201,9 +156,9 @@ int run(const Options& options) {
     case Command::time_passes: return run_time_passes(options);
     case Command::bench: return run_bench(options);
     case Command::explain: return run_explain(options);
-    case Command::list_ops: return run_list_ops();
-    case Command::list_layers: return run_list_layers();
-    case Command::list_passes: return run_list_passes();
+    case Command::list_ops: return run_list_ops(options);
+    case Command::list_layers: return run_list_layers(options);
+    case Command::list_passes: return run_list_passes(options);
   }
   return 0;
 }

@@ -22,8 +22,8 @@ int run_diff(const Options& options);
 int run_time_passes(const Options& options);
 int run_bench(const Options& options);
 int run_explain(const Options& options);
-int run_list_ops();
-int run_list_layers();
-int run_list_passes();
+int run_list_ops(const Options& options);
+int run_list_layers(const Options& options);
+int run_list_passes(const Options& options);
 
 }  // namespace cnnc

@@ -27,6 +27,7 @@ Examples
   cnnc examples/mnist.model --emit svg --stop-after fuse -o fused.svg   what was fused, as a picture
   cnnc examples/mnist.model --diff fuse                  what a pass changes
   cnnc examples/mnist.model --time-passes
+  cnnc --list-layers sgd                                 its arguments and conventions; so of any other
   cnnc examples/mnist.model --emit fuse --batch 2 -o net.loops
   cnnc net.loops --run tile --run vectorize --interpret  passes one by one, run by the interpreter
 

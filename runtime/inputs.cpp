@@ -11,14 +11,6 @@
 namespace cnnc {
 namespace {
 
-[[noreturn]] void unknown(std::string_view what, const std::string& word,
-                          std::span<const std::string> candidates) {
-  const std::string near = closest(word, candidates);
-  throw UsageError(near.empty() ? fmt::format("unknown {} {}; there is {}", what, word,
-                                              fmt::join(candidates, ", "))
-                                : fmt::format("unknown {} {}; did you mean {}?", what, word, near));
-}
-
 SourceText read_text(const std::filesystem::path& path, std::int64_t limit) {
   const auto bytes = read_file(path, limit);
   return {.name = path.string(),
@@ -26,6 +18,14 @@ SourceText read_text(const std::filesystem::path& path, std::int64_t limit) {
 }
 
 }  // namespace
+
+void throw_unknown(std::string_view what, const std::string& word,
+                   std::span<const std::string> candidates) {
+  const std::string near = closest(word, candidates);
+  throw UsageError(near.empty() ? fmt::format("unknown {} {}; there is {}", what, word,
+                                              fmt::join(candidates, ", "))
+                                : fmt::format("unknown {} {}; did you mean {}?", what, word, near));
+}
 
 Model read_model(const std::filesystem::path& path, const Language& language) {
   if (const auto level = ir_level(path))
@@ -77,7 +77,7 @@ Target choose_target(const Options& options, bool runs_here) {
   if (!target) {
     const std::array<std::string, 5> names = {"native", "x86-64", "x86-64-v2", "x86-64-v3",
                                               "x86-64-v4"};
-    unknown("target", options.target, names);
+    throw_unknown("target", options.target, names);
   }
   if (runs_here) check_runs_here(*target);
   return *target;
@@ -87,7 +87,7 @@ void check_passes(const Options& options) {
   std::vector<std::string> names = list_groups();
   for (const auto& pass : list_passes()) names.push_back(pass.stage);
   const auto check = [&](const std::string& pass) {
-    if (std::ranges::find(names, pass) == names.end()) unknown("pass", pass, names);
+    if (std::ranges::find(names, pass) == names.end()) throw_unknown("pass", pass, names);
   };
   for (const auto& pass : options.skip) check(pass);
   for (const auto& pass : options.passes) check(pass);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <span>
 #include <string>
 
 #include "frontend/model.h"
@@ -18,6 +19,10 @@ inline constexpr std::int64_t kMaxModelFile = std::int64_t{1} << 20;
 
 /// The text of a graph or a program longer than this is none of ours.
 inline constexpr std::int64_t kMaxIrFile = std::int64_t{1} << 28;
+
+/// Throws UsageError: "unknown pass fuze; did you mean fuse?", or with all candidates.
+[[noreturn]] void throw_unknown(std::string_view what, const std::string& word,
+                                std::span<const std::string> candidates);
 
 Model read_model(const std::filesystem::path& path, const Language& language);
 

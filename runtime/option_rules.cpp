@@ -136,6 +136,10 @@ std::string_view flag_of(Command command) {
   return "MODEL alone";
 }
 
+bool is_command(std::string_view flag) {
+  return std::ranges::any_of(kCommands, [&](const auto& row) { return row.flag == flag; });
+}
+
 Command choose_command(const CLI::App& app) {
   Command chosen = Command::summary;
   for (const auto& row : kCommands) {

@@ -9,6 +9,8 @@
 namespace cnnc {
 
 std::string_view flag_of(Command command);
+/// Whether `flag` (--train) chooses what is done with MODEL.
+bool is_command(std::string_view flag);
 
 /// The one command that the flags ask for. Throws UsageError where there are two.
 Command choose_command(const CLI::App& app);

@@ -4,25 +4,36 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cmath>
-#include <limits>
+#include <charconv>
 #include <string_view>
+#include <type_traits>
 
 #include "runtime/help_text.h"
 #include "runtime/option_rules.h"
+#include "runtime/unknown_arguments.h"
 
 namespace cnnc {
 namespace {
 
-/// `count` is what a flag counts; CLI11's own texts for numbers do not say the range.
-CLI::Validator in_range(double low, double high) {
+/// The largest whole number that a JSON reader keeps exactly.
+constexpr std::int64_t kMaxSeed = std::int64_t{1} << 53;
+
+/// A number as from_chars reads it, all of it: decimal, without signs and blanks in front. CLI11
+/// would take 0100 for octal and round what does not fit, and its own texts do not say the range.
+/// The text is replaced by the shortest one of the same number, which no reader takes otherwise.
+template <class Number>
+CLI::Validator in_range(Number low, Number high) {
   return CLI::Validator(
-      [low, high](const std::string& text) {
-        char* end = nullptr;
-        const double value = std::strtod(text.c_str(), &end);
-        const bool number = end != text.c_str() && *end == '\0';
-        if (number && value >= low && value <= high) return std::string();
-        return fmt::format("{} is not a number from {} to {}", text, low, high);
+      [low, high](std::string& text) {
+        Number value{};
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+        const bool number = error == std::errc() && end == text.data() + text.size();
+        if (!number || !(value >= low && value <= high)) {
+          return fmt::format("{} is not a {} from {} to {}", text.empty() ? "''" : text,
+                             std::is_integral_v<Number> ? "whole number" : "number", low, high);
+        }
+        text = fmt::format("{}", value);
+        return std::string();
       },
       "", "");
 }
@@ -37,8 +48,8 @@ CLI::Validator one_of(std::vector<std::string> words) {
 }
 
 struct Flags {
-  bool train = false, evaluate = false, interpret = false, time_passes = false, list_ops = false,
-       list_layers = false, list_passes = false, no_shuffle = false, bench = false, explain = false;
+  bool train = false, evaluate = false, interpret = false, time_passes = false, no_shuffle = false,
+       bench = false, explain = false;
   std::string precision = "f32", mode;
 };
 
@@ -67,31 +78,32 @@ void add_commands(CLI::App& app, Options& options, Flags& flags) {
 
 void add_training_flags(CLI::App& app, Options& options, Flags& flags) {
   const std::string group = "Training";
-  const auto count = in_range(1, 1e9);
+  const auto count = in_range<std::int64_t>(1, 1'000'000'000);
   app.add_option("--epochs", options.epochs, "instead of the model's")
       ->type_name("N")
-      ->check(count)
+      ->transform(count)
       ->group(group);
   app.add_option("--steps", options.steps, "stop after N steps in all, then evaluate")
       ->type_name("N")
-      ->check(count)
+      ->transform(count)
       ->group(group);
   app.add_option("--batch", options.batch, "images a step, instead of the model's")
       ->type_name("N")
-      ->check(in_range(1, 65536))
+      ->transform(in_range<std::int64_t>(1, 65536))
       ->group(group);
   app.add_option("--lr", options.learning_rate, "learning rate, instead of the model's")
       ->type_name("X")
-      ->check(in_range(0, 1e30))
+      ->transform(in_range(1e-30, 1e30))  // what is not 0 in f32
       ->group(group);
   app.add_option("--seed", options.seed,
                  "of initial weights, shuffling, dropout and --interpret (default 1)")
       ->type_name("N")
-      ->check(in_range(0, 9007199254740992.0))
+      ->transform(in_range<std::int64_t>(0, kMaxSeed))
       ->group(group);
   app.add_flag("--no-shuffle", flags.no_shuffle, "take the images in the order of the file")
       ->group(group);
-  app.add_option("--init", options.init, "start from these weights")
+  app.add_option("--init", options.init,
+                 "start from these weights; momentum and schedule begin again")
       ->type_name("FILE.safetensors")
       ->group(group);
   app.add_option("--metrics", options.metrics, "write loss and accuracy as JSON lines")
@@ -104,7 +116,7 @@ void add_benchmark_flags(CLI::App& app, Options& options) {
   app.add_flag("--profile", options.profile, "measure every kernel, too")->group(group);
   app.add_option("--rounds", options.rounds, "times that everything is measured (default 7)")
       ->type_name("N")
-      ->check(in_range(1, 1000))
+      ->transform(in_range<std::int64_t>(1, 1000))
       ->group(group);
   app.add_option("--json", options.json, "write the figures as a JSON object")
       ->type_name("FILE")
@@ -126,7 +138,7 @@ void add_general_flags(CLI::App& app, Options& options, Flags& flags) {
       ->group(group);
   app.add_option("--threads", options.threads, "default: all usable cores")
       ->type_name("N")
-      ->check(in_range(1, 1024))
+      ->transform(in_range<std::int64_t>(1, 1024))
       ->group(group);
   app.add_option("--precision", flags.precision, "f32 (default) or f64")
       ->type_name("TYPE")
@@ -178,9 +190,16 @@ void add_compiler_flags(CLI::App& app, Options& options, Flags& flags) {
   text("--kernel", options.kernel, "this kernel only", "NAME");
   text("--target", options.target, "native (default), x86-64, x86-64-v2, x86-64-v3, x86-64-v4",
        "NAME");
-  app.add_flag("--list-ops", flags.list_ops, "ops of the graph IR")->group(group);
-  app.add_flag("--list-layers", flags.list_layers, "what the model language offers")->group(group);
-  app.add_flag("--list-passes", flags.list_passes, "passes in their order")->group(group);
+  const auto lists = [&](const char* flag, const char* description) {
+    app.add_option(flag, options.listed, description)
+        ->type_name("[NAME]")
+        ->expected(0, 1)
+        ->group(group);
+  };
+  lists("--list-ops", "ops of the graph IR, or all about one");
+  lists("--list-layers",
+        "what the model language offers; with NAME (conv, sgd, input, ...) its conventions");
+  lists("--list-passes", "passes in their order, or all about one");
 }
 
 void check(const CLI::App& app, Options& options, const Flags& flags) {
@@ -198,8 +217,6 @@ void check(const CLI::App& app, Options& options, const Flags& flags) {
       options.stage == "dot" || options.stage == "svg" || options.stage == "memory-map";
   if (!options.stop_after.empty() && !options.stage.empty() && !picture)
     throw UsageError("--emit and --stop-after contradict each other: give one of them");
-  if (options.learning_rate && *options.learning_rate <= 0)
-    throw UsageError("--lr must be greater than zero");
   check_distinct_files(options);
   options.real = *parse_scalar_type(flags.precision);
   options.shuffle = !flags.no_shuffle;
@@ -237,6 +254,9 @@ std::variant<Options, std::string> parse_options(int argc, const char* const* ar
   app.set_help_flag("-h,--help", "this text")->group("Everywhere");
   app.set_version_flag("--version", fmt::format("cnnc {}", CNNC_VERSION), "the version")
       ->group("Everywhere");
+  app.allow_extras();  // refuse_unknown says more of them
+  const std::span<const char* const> arguments(argv + std::min(argc, 1),
+                                               static_cast<std::size_t>(std::max(argc - 1, 0)));
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
@@ -244,8 +264,10 @@ std::variant<Options, std::string> parse_options(int argc, const char* const* ar
   } catch (const CLI::CallForVersion& version) {
     return std::string(version.what()) + "\n";
   } catch (const CLI::ParseError& error) {
+    refuse_unknown(app, options.model, arguments);  // where it began
     throw UsageError(one_line(error.what()));
   }
+  refuse_unknown(app, options.model, arguments);
   check(app, options, flags);
   return options;
 }

@@ -43,6 +43,7 @@ struct Options {
   std::string picture;                   // of --show-data
   std::string stage;                     // of --emit
   std::string kernel;
+  std::string listed;               // the row that --list-layers or its kin shows; empty: all
   std::string stop_after;           // the last pass of --emit's or --time-passes's
   std::string diff;                 // the pass of --diff
   std::vector<std::string> passes;  // of --run

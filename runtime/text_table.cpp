@@ -38,6 +38,33 @@ std::string to_string(const TextTable& table) {
   return text;
 }
 
+std::string wrapped(std::string_view text, std::size_t first, std::size_t others,
+                    std::size_t width) {
+  if (const auto end = text.find('\n'); end != text.npos) {
+    return wrapped(text.substr(0, end), first, others, width) +
+           wrapped(text.substr(end + 1), others, others, width);
+  }
+  std::string result, line(first, ' ');
+  std::size_t used = first;  // columns
+  while (!text.empty()) {
+    const auto blanks = std::min(text.find_first_not_of(' '), text.size());
+    const auto end = std::min(text.find(' ', blanks), text.size());
+    const auto word = text.substr(blanks, end - blanks);
+    const bool begins = line.find_first_not_of(' ') == line.npos;
+    if (!begins && used + blanks + columns(word) > width) {
+      result += line + "\n";
+      line.assign(others, ' ');
+      line += word;
+      used = others + columns(word);
+    } else {
+      line += std::string(blanks, ' ') + std::string(word);
+      used += blanks + columns(word);
+    }
+    text.remove_prefix(end);
+  }
+  return result + line + "\n";
+}
+
 std::string grouped(std::int64_t number) {
   std::string text = std::to_string(number);
   for (auto place = static_cast<std::ptrdiff_t>(text.size()) - 3; place > 0; place -= 3) {

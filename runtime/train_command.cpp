@@ -12,6 +12,7 @@
 #include "runtime/prediction.h"
 #include "runtime/terminal.h"
 #include "runtime/training.h"
+#include "runtime/training_warnings.h"
 
 namespace cnnc {
 namespace {
@@ -164,6 +165,8 @@ int run_train(const Options& options) {
   if (!options.metrics.empty()) metrics.emplace(options.metrics);
   fmt::print("{}: {} images to train on, {} to test, from {}\n", training_data.name,
              training_data.count, test_data.count, training_data.folder.string());
+  const auto warning = last_batch_warning(session, training_data.count);
+  if (!warning.empty()) fmt::print(stderr, "{}\n", warning);
   if (terminal) fmt::print("\n{}\n", draw_first_images(training_data));
   const double seconds = session.compile_training().count();
   fmt::print("compiled the training step in {:.0f} ms; {} thread{}\n", 1e3 * seconds,

@@ -3,7 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
+#include <regex>
 
+#include "ir/layer.h"
 #include "tests/process.h"
 #include "tests/tiny_data.h"
 
@@ -42,6 +45,10 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(
         Usage{"nothing", {}, "no model given"},
         Usage{"unknown_flag", {"tiny.model", "--trian"}, "--trian"},
+        Usage{"unknown_flags_in_order",
+              {"tiny.model", "--trian", "--bacth", "3"},
+              "--trian (did you mean --train?), --bacth (did you mean --batch?)"},
+        Usage{"command_without_dashes", {"train", "tiny.model"}, "write: cnnc tiny.model --train"},
         Usage{"two_models", {"tiny.model", "other.model"}, "other.model"},
         Usage{"train_and_eval", {"tiny.model", "--train", "--eval"}, "contradict"},
         Usage{"eval_and_predict", {"tiny.model", "--eval", "--predict", "1"}, "contradict"},
@@ -99,11 +106,15 @@ INSTANTIATE_TEST_SUITE_P(
         Usage{"init_to_eval", {"tiny.model", "--eval", "--init", "w"}, "--init needs --train"},
         Usage{"no_epochs", {"tiny.model", "--train", "--epochs", "0"}, "from 1"},
         Usage{"negative_steps", {"tiny.model", "--train", "--steps", "-1"}, "from 1"},
+        Usage{"epochs_of_a_fraction", {"tiny.model", "--train", "--epochs", "1.5"}, "1000000000"},
+        Usage{"seed_that_would_be_rounded",
+              {"tiny.model", "--train", "--seed", "9007199254740993"},
+              "from 0 to 9007199254740992"},
         Usage{"batch_not_a_number", {"tiny.model", "--train", "--batch", "many"}, "many"},
         Usage{"batch_too_large",
               {"tiny.model", "--train", "--batch", "99999999999999999999"},
               "65536"},
-        Usage{"zero_learning_rate", {"tiny.model", "--train", "--lr", "0"}, "greater than zero"},
+        Usage{"zero_learning_rate", {"tiny.model", "--train", "--lr", "0"}, "from 1e-30"},
         Usage{"learning_rate_nan", {"tiny.model", "--train", "--lr", "nan"}, "nan"},
         Usage{"no_threads", {"tiny.model", "--train", "--threads", "0"}, "from 1"},
         Usage{"precision", {"tiny.model", "--train", "--precision", "f16"}, "f32, f64"},
@@ -181,6 +192,79 @@ TEST(Tool, lists_ops_layers_and_passes) {
   EXPECT_THAT(run_tool(folder.path(), {"--list-passes"}).out, HasSubstr("differentiate"));
 }
 
+int longest_line(const std::string& text) {
+  int longest = 0, length = 0;
+  for (const char c : text) longest = std::max(longest, length = c == '\n' ? 0 : length + 1);
+  return longest;
+}
+
+// Conventions that a user needs: of every row of the language, and of every op with a kink.
+TEST(Tool, says_the_conventions_of_each_row) {
+  const TempFolder folder;
+  const Language language = Language::standard();
+  std::map<std::string, std::string> notes;
+  for (const auto& [name, row] : language.layers) notes[name] = row->notes;
+  for (const auto& [name, row] : language.losses) notes[name] = row->notes;
+  for (const auto& [name, row] : language.optimizers) notes[name] = row->notes;
+  for (const auto& [name, row] : language.schedules) notes[name] = row->notes;
+  for (const auto& [name, note] : notes) {
+    EXPECT_FALSE(note.empty()) << name;
+    const Outcome shown = run_tool(folder.path(), {"--list-layers", name});
+    EXPECT_EQ(shown.code, 0) << shown;
+    EXPECT_THAT(shown.out, HasSubstr(note.substr(0, 20)));
+    EXPECT_LE(longest_line(shown.out), 80) << shown;
+  }
+  for (const auto& [name, op] : language.ops.all()) {
+    if (op->kinks.empty()) continue;
+    EXPECT_FALSE(op->notes.empty()) << name;
+  }
+  for (const auto& [name, text] : std::map<std::string, std::string>{
+           {"sgd", "weight_decay acts on everything that is trained, biases"},
+           {"batch_norm", "biased"},
+           {"dropout", "1 / (1 - rate)"},
+           {"conv", "sqrt(2 / fan-in)"},
+           {"flatten", "(y * width + x) * channels + channel"},
+           {"one_cycle", "--steps"},
+           {"train", "--init"},
+           {"input", "Rec. 601"}}) {
+    std::string out = run_tool(folder.path(), {"--list-layers", name}).out;
+    out = std::regex_replace(out, std::regex("\\s+"), " ");
+    EXPECT_THAT(out, HasSubstr(text)) << name;
+  }
+}
+
+TEST(Tool, lists_fit_a_terminal_and_say_no_default_that_nobody_can_write) {
+  const TempFolder folder;
+  for (const char* list : {"--list-layers", "--list-ops", "--list-passes"})
+    EXPECT_LE(longest_line(run_tool(folder.path(), {list}).out), 80) << list;
+  const Outcome pool = run_tool(folder.path(), {"--list-layers", "maxpool"});
+  EXPECT_THAT(pool.out, HasSubstr("unless\n                       given\n"));
+  EXPECT_THAT(run_tool(folder.path(), {"--list-passes", "fuse"}).out, HasSubstr("--skip"));
+  EXPECT_THAT(run_tool(folder.path(), {"--list-ops", "relu"}).out, HasSubstr("derivative at 0"));
+}
+
+TEST(Tool, warns_of_a_last_batch_that_batch_norm_cannot_learn_from) {
+  const TempFolder folder;
+  write_tiny(folder.path());
+  const auto warned = [&](std::int64_t images, const std::string& layers) {
+    const Dataset data = tiny_dataset(images, 1);
+    write_text(folder / "tiny/train-images-idx3-ubyte", idx_images(data));
+    write_text(folder / "tiny/train-labels-idx1-ubyte", idx_labels(data));
+    write_text(folder / "m.model",
+               "model m { input(8x8x1) -> " + layers +
+                   " -> dense(3) -> softmax }\ntrain { data = tiny  loss = cross_entropy  "
+                   "optimizer = sgd(lr=0.1)  batch = 16  epochs = 1 }\n");
+    const Outcome outcome = run_tool(folder.path(), {"m.model", "--train"});
+    EXPECT_EQ(outcome.code, 0) << outcome;
+    return outcome.err;
+  };
+  EXPECT_THAT(warned(97, "flatten -> dense(4) -> batch_norm"),
+              StartsWith("m.model:1:50: warning: an epoch's last batch is one image (97 = 6 * 16 "
+                         "+ 1). batch_norm: "));
+  EXPECT_THAT(warned(98, "flatten -> dense(4) -> batch_norm"), IsEmpty());
+  EXPECT_THAT(warned(97, "batch_norm -> flatten"), IsEmpty());
+}
+
 TEST(Tool, summary_of_the_classic_network_states_its_cost) {
   const TempFolder folder;
   const Outcome outcome = run_tool(folder.path(), {CNNC_SOURCE_DIR "/examples/mnist.model"});
@@ -189,6 +273,21 @@ TEST(Tool, summary_of_the_classic_network_states_its_cost) {
   EXPECT_THAT(outcome.out, HasSubstr("14x14x64"));
   EXPECT_THAT(outcome.out, HasSubstr("421,642"));
   EXPECT_THAT(outcome.out, HasSubstr("8.482"));
+}
+
+TEST(Tool, numbers_of_flags_are_decimal) {
+  const TempFolder folder;
+  write_tiny(folder.path());
+  const Outcome graph =
+      run_tool(folder.path(), {"tiny.model", "--emit", "graph", "--batch", "0100"});
+  EXPECT_THAT(graph.out, HasSubstr("batch=100 "));
+  const auto trained = [&](const std::string& epochs, const std::string& seed) {
+    return run_tool(folder.path(), {"tiny.model", "--train", "--epochs", epochs, "--seed", seed,
+                                    "-o", "w" + seed});
+  };
+  EXPECT_THAT(trained("010", "08").out, HasSubstr("epoch 10 of 10"));
+  EXPECT_EQ(trained("10", "8").code, 0);
+  EXPECT_EQ(read_text(folder / "w08"), read_text(folder / "w8"));
 }
 
 TEST(Tool, emitted_model_is_the_canonical_text) {

@@ -233,6 +233,23 @@ TEST(batch_norm, normalises_images_by_channel_and_moves_the_statistics) {
 }
 TEST(batch_norm, normalises_rows) { expect_batch_norm_is_right({5}); }
 
+TEST(batch_norm, a_last_batch_of_one_row_leaves_the_statistics_alone) {
+  const Built built = build("batch_norm", {{2}}, {{"momentum", 0.25}});
+  const Tensor mean = random_tensor({2}, 1), variance = random_tensor({2}, 2, 0.5, 2);
+  const auto outputs = interpret(built.graph,
+                                 {{"x0", random_tensor({1, 2}, 3)},
+                                  {"batch_norm1.weight", random_tensor({2}, 4)},
+                                  {"batch_norm1.bias", random_tensor({2}, 5)},
+                                  {"batch_norm1.running_mean", mean},
+                                  {"batch_norm1.running_var", variance},
+                                  {"count", whole({}, {1})}},
+                                 1);
+  for (std::int64_t c = 0; c < 2; ++c) {
+    EXPECT_EQ(outputs.at("batch_norm1.running_mean").get(c), mean.get(c));
+    EXPECT_EQ(outputs.at("batch_norm1.running_var").get(c), variance.get(c));
+  }
+}
+
 TEST(batch_norm, has_two_parameters_and_two_states) {
   const Built built = build("batch_norm", {{4, 4, 3}});
   EXPECT_THAT(parameters(built), ElementsAre("batch_norm1.weight [3]", "batch_norm1.bias [3]",

@@ -119,7 +119,7 @@ TEST(ModelFormat, comments_stay_with_what_they_explain) {
 TEST(ModelFormat, blocks_and_names_are_kept) {
   const std::string text =
       "block b(c, s=1) {\n"
-      "  x = conv(2*c, 3x3, stride=s, pad=1)\n"
+      "  x = input -> conv(2*c, 3x3, stride=s, pad=1)\n"
       "  input -> conv(2*c, 1x1, stride=s) -> add(x) -> relu(name=last)\n"
       "}\n"
       "\n"
@@ -136,7 +136,7 @@ class Generator {
 
   std::string model() {
     std::string text = comment() + "block b(c)" + gap() + "{" + newline() +
-                       "x = conv(c, 3x3, pad=" + number("1") + ")" + newline() + "input" + chain() +
+                       "x = input -> conv(c, 3x3, pad=" + number("1") + ")" + newline() + "input" + chain() +
                        "-> conv(c, 3, pad=1)" + chain() + "-> add(x)" + newline() + "}" + comment();
     text += "model m {" + gap() + newline() + "v0 = input(8x8x4)";
     const int values = pick(4);

@@ -143,12 +143,41 @@ LayerDef scale_layer() {
   return layer;
 }
 
+TEST(ModelGraph, one_value_a_channel_is_refused_for_training_alone) {
+  const std::string network =
+      "model m { input(1x1x3) -> flatten -> dense(4) -> batch_norm -> dense(2) -> softmax }\n";
+  const Model model = parse(network +
+                            "train { data = mnist loss = cross_entropy optimizer = "
+                            "sgd(lr=0.1) batch = 2 }\n");
+  build_graph(model, Language::standard(), Mode::train, 2, ScalarType::f32);
+  build_graph(model, Language::standard(), Mode::infer, 1, ScalarType::f32);
+  EXPECT_THROW(build_graph(model, Language::standard(), Mode::train, 1, ScalarType::f32), Error);
+  build_graph(parse(network), Language::standard(), Mode::infer, 1, ScalarType::f32);
+}
+
+// Probabilities stay ones behind what only averages or moves them; quotients may make them.
+TEST(ModelGraph, a_head_of_probabilities_is_known_by_what_its_ops_do) {
+  const std::string train =
+      " }\ntrain { data = mnist loss = cross_entropy optimizer = sgd(lr=0.1) }\n";
+  for (const char* head : {"conv(10, 1x1) -> softmax -> avgpool(4x4) -> flatten",
+                           "conv(10, 1x1) -> softmax -> maxpool(4x4) -> flatten",
+                           "conv(10, 1x1) -> avgpool(4x4) -> flatten -> softmax"})
+    EXPECT_NO_THROW(parse(fmt::format("model m {{ input(4x4x3) -> {}", head) + train)) << head;
+  for (const char* head :
+       {"conv(10, 1x1) -> avgpool(4x4) -> flatten", "conv(10, 1x1) -> maxpool(4x4) -> flatten",
+        "flatten -> dense(10) -> dropout(0.5)", "flatten -> dense(10) -> batch_norm",
+        "flatten -> dense(10) -> softmax -> dense(10)",
+        "conv(5, 1x1) -> avgpool(4x4) -> relu -> flatten -> dropout(0.1)"})
+    EXPECT_THROW(parse(fmt::format("model m {{ input(4x4x3) -> {}", head) + train), Error) << head;
+}
+
 TEST(ModelGraph, a_layer_from_outside_is_used_like_any_other) {
   Language language = Language::standard();
   language.add(scale_layer());
-  const Model model =
-      parse("block twice(k) { scale(k) -> scale(k + 1) }\nmodel m { input(2x2x3) -> twice(2) }\n",
-            language);
+  const Model model = parse(
+      "block twice(k) { input -> scale(k) -> scale(k + 1) }\nmodel m { input(2x2x3) -> twice(2) "
+      "}\n",
+      language);
   const ModelGraph result = build_graph(model, language, Mode::infer, 1, ScalarType::f64);
   ASSERT_EQ(result.parameters.size(), 2U);
   EXPECT_EQ(result.parameters[1].name, "twice1.scale2.weight");

@@ -72,7 +72,7 @@ TEST(ModelParse, names_are_given_or_numbered_by_kind) {
 TEST(ModelParse, blocks_expand_with_parameters_defaults_and_arithmetic) {
   const Model model = parse(
       "model m { input(8x8x4) -> b(3) -> b(2, k=1x1, name=last) }\n"
-      "block b(c, k=3x3) {\n  x = conv(2*c - 1, k)\n  x -> relu -> add(x)\n}\n");
+      "block b(c, k=3x3) {\n  x = input -> conv(2*c - 1, k)\n  x -> relu -> add(x)\n}\n");
   EXPECT_EQ(names(model),
             (Strings{"b1.conv1", "b1.relu1", "b1.add1", "last.conv1", "last.relu1", "last.add1"}));
   EXPECT_EQ(model.layers[0].arguments.integer("channels"), 5);
@@ -86,7 +86,7 @@ TEST(ModelParse, blocks_expand_with_parameters_defaults_and_arithmetic) {
 
 TEST(ModelParse, blocks_nest_and_their_chains_may_begin_with_input) {
   const Model model = parse(
-      "block outer(c) { inner(c) -> inner(2*c) }\n"
+      "block outer(c) { input -> inner(c) -> inner(2*c) }\n"
       "block inner(c) {\n  input -> conv(c, 1x1) -> concat(input)\n}\n"
       "model m { input(8x8x4) -> outer(3) }\n");
   EXPECT_EQ(names(model), (Strings{"outer1.inner1.conv1", "outer1.inner1.concat1",
@@ -97,9 +97,29 @@ TEST(ModelParse, blocks_nest_and_their_chains_may_begin_with_input) {
 
 TEST(ModelParse, a_block_takes_values_as_arguments) {
   const Model model = parse(
-      "block join(other) { relu -> add(other) }\n"
+      "block join(other) { input -> relu -> add(other) }\n"
       "model m {\n  a = input(8x8x4) -> relu\n  a -> relu -> join(a)\n}\n");
   EXPECT_EQ(model.layers[3].inputs, (std::vector<int>{2, 0}));
+}
+
+TEST(ModelParse, a_chain_that_begins_with_a_sum_takes_its_arguments_alone) {
+  const Model model = parse(
+      "block mean(skip) {\n  a = input -> relu\n  b = add(a, skip) -> relu\n"
+      "  concat(b, a, input)\n}\n"
+      "model m {\n  x = input(8x8x4) -> relu\n  y = x -> relu\n  z = add(x, y)\n"
+      "  z -> mean(y)\n}\n");
+  EXPECT_EQ(model.layers[2].inputs, (std::vector<int>{0, 1}));
+  EXPECT_EQ(model.layers[4].inputs, (std::vector<int>{3, 1}));
+  EXPECT_EQ(model.layers[6].inputs, (std::vector<int>{5, 3, 2}));
+}
+
+TEST(ModelParse, a_size_may_be_computed_where_it_is_no_bare_product) {
+  const Model model = parse(
+      "block b(k, d) {\n  input -> conv(4, k, pad=d*(k - 1)/2, dilation=2*d) -> maxpool(2*k - "
+      "4)\n}\n"
+      "model m {\n  input(32x32x2) -> b(3, 1)\n}\n");
+  EXPECT_EQ(model.layers[0].arguments.integers("dilation"), (Dims{2, 2}));
+  EXPECT_EQ(model.layers[1].arguments.integers("size"), (Dims{2, 2}));
 }
 
 TEST(ModelParse, the_train_section_is_read_in_any_layout) {
@@ -143,7 +163,8 @@ TEST(ModelParse, comments_may_stand_anywhere_and_hold_any_utf8) {
 
 TEST(ModelParse, ten_thousand_layers_are_accepted) {
   std::string text =
-      "block b { relu -> relu -> relu -> relu -> relu -> relu -> relu -> relu -> relu -> relu "
+      "block b { input -> relu -> relu -> relu -> relu -> relu -> relu -> relu -> relu -> relu -> "
+      "relu "
       "}\nmodel m { input(4x4x1)";
   for (int i = 0; i < 1000; ++i) text += " -> b";
   EXPECT_EQ(parse(text + " }").layers.size(), kMaxLayers);

@@ -167,6 +167,48 @@ TEST(one_cycle, follows_cosines_between) {
   EXPECT_NEAR(one_cycle(64, 100), last + (0.5 - last) / 2, 1e-15);
 }
 
+// PyTorch's OneCycleLR at max_lr 0.5, by its own two phases of `start + (end - start) * part`.
+TEST(one_cycle, is_that_of_pytorch_however_short_the_warm_up) {
+  struct Row {
+    double warmup;
+    std::int64_t total, step;
+    double rate;
+  };
+  const std::vector<Row> rows = {{0.0, 12, 0, 0.49148149064644076},
+                                 {0.0, 12, 1, 0.4665064849207059},
+                                 {0.0, 12, 5, 0.25000099999999997},
+                                 {0.0, 12, 11, 1.9999999999999999e-06},
+                                 {0.05, 12, 0, 0.49848267539881003},
+                                 {0.05, 12, 3, 0.39805922093099239},
+                                 {0.05, 12, 11, 1.9999999999999999e-06},
+                                 {0.3, 1, 0, 1.9999999999999999e-06},
+                                 {0.3, 2, 0, 0.40587282697488147},
+                                 {0.3, 2, 1, 1.9999999999999999e-06},
+                                 {0.3, 3, 0, 0.49720771772545586},
+                                 {0.3, 3, 1, 0.23131855133348753},
+                                 {0.3, 3, 2, 1.9999999999999999e-06},
+                                 {0.3, 4, 0, 0.020000000000000018},
+                                 {0.3, 4, 1, 0.40587282697488147},
+                                 {0.3, 4, 3, 1.9999999999999999e-06},
+                                 {0.08, 13, 0, 0.020000000000000018},
+                                 {0.08, 13, 1, 0.49209347668445086},
+                                 {0.08, 13, 6, 0.25131436356035136},
+                                 {0.08, 13, 12, 1.9999999999999999e-06},
+                                 {0.5, 7, 0, 0.020000000000000018},
+                                 {0.5, 7, 2, 0.45416407864998737},
+                                 {0.5, 7, 3, 0.47524231600673683},
+                                 {0.5, 7, 6, 1.9999999999999999e-06},
+                                 {1.0, 5, 0, 0.020000000000000018},
+                                 {1.0, 5, 2, 0.26000000000000001},
+                                 {1.0, 5, 4, 0.5}};
+  const auto schedule = Language::standard().schedules.at("one_cycle");
+  for (const Row& row : rows) {
+    const double rate = schedule->rate(0.5, row.step, row.total,
+                                       {{"warmup", row.warmup}, {"start", 25.0}, {"end", 1e4}});
+    EXPECT_NEAR(rate, row.rate, 1e-15) << row.warmup << ": " << row.step << " of " << row.total;
+  }
+}
+
 TEST(one_cycle, is_finite_for_any_number_of_steps) {
   for (std::int64_t total = 1; total < 12; ++total)
     for (std::int64_t step = 0; step < total + 2; ++step) {

@@ -24,6 +24,12 @@ Statistics batch_statistics(LayerContext& context, Value running_mean, Value run
     axes.push_back(static_cast<std::int64_t>(i));
     if (i > 0) pixels *= dims[i];
   }
+  if (builder.batch() * pixels < 2) {
+    fail(
+        "batch_norm: a step of one image has one value a channel here, which it makes 0 whatever "
+        "it "
+        "was, so that nothing in front of it trains; take a batch of 2 or more");
+  }
   const Value count = builder.mul(builder.count(context.real), number(static_cast<double>(pixels)));
   const Value mean = builder.div(builder.reduce_sum(x, axes), count);
   const Value centered = builder.sub(x, mean);
@@ -34,8 +40,12 @@ Statistics batch_statistics(LayerContext& context, Value running_mean, Value run
 
   const double momentum = context.arguments.real("momentum");
   const auto moved = [&](Value running, Value now) {
-    return builder.add(builder.mul(running, number(1 - momentum)),
-                       builder.mul(now, number(momentum)));
+    const Value next =
+        builder.add(builder.mul(running, number(1 - momentum)), builder.mul(now, number(momentum)));
+    if (pixels > 1) return next;
+    // A last batch of one row has no variance, and a mean of its own alone.
+    const Value enough = builder.op("less_equal", {number(2), count});
+    return builder.op("select", {enough, next, running});
   };
   context.update("running_mean", moved(running_mean, mean));
   context.update("running_var", moved(running_variance, unbiased));
@@ -63,6 +73,16 @@ LayerDef batch_norm_layer() {
   LayerDef layer;
   layer.name = "batch_norm";
   layer.description = "normalises each channel over the batch";
+  layer.notes =
+      "y = (x - mean) / sqrt(variance + eps) * weight + bias, for each channel. Training takes "
+      "mean and variance over the images of the step and their pixels, the variance biased "
+      "(divided by n). The running mean starts at 0, the running variance at 1; each step moves "
+      "them by running = (1 - momentum) * running + momentum * new, with the unbiased variance "
+      "(divided by n - 1), as PyTorch's BatchNorm2d does. --eval and --predict take the running "
+      "ones. The weight starts at 1, the bias at 0. A channel needs two values or more: a batch "
+      "of one image without pixels is refused, and a last batch of one leaves the running "
+      "statistics as they are.";
+  layer.relatives = {"bn", "layer_norm", "group_norm", "instance_norm", "normalize"};
   layer.arguments = {
       {.name = "eps",
        .kind = ArgumentKind::real,

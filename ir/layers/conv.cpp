@@ -39,6 +39,14 @@ LayerDef conv_layer() {
   LayerDef layer;
   layer.name = "conv";
   layer.description = "2-D convolution";
+  layer.notes =
+      "The weight is [height, width, input channels / groups, output channels] and is not "
+      "flipped, as PyTorch's Conv2d (whose weight is [output, input / groups, height, width]). "
+      "It starts normal with mean 0 and deviation sqrt(2 / fan-in), the fan-in being height * "
+      "width * input channels / groups (He et al., 2015); the bias starts at 0. pad=1x2 is one "
+      "row of zeros above and one below, two columns left and two right. A side becomes (side + "
+      "2 * pad - dilation * (size - 1) - 1) / stride + 1, rounded down.";
+  layer.relatives = {"convolution", "convolution2d", "depthwise_conv"};
   layer.arguments = {
       {.name = "channels",
        .description = "output channels",

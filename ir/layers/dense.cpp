@@ -24,6 +24,11 @@ LayerDef dense_layer() {
   LayerDef layer;
   layer.name = "dense";
   layer.description = "fully connected layer";
+  layer.notes =
+      "y = x * weight + bias. The weight is [inputs, outputs], the transpose of PyTorch's "
+      "Linear. It starts normal with mean 0 and deviation sqrt(2 / inputs) (He et al., 2015); "
+      "the bias starts at 0.";
+  layer.relatives = {"linear", "fully_connected", "fc", "gemm", "affine"};
   layer.arguments = {
       {.name = "units", .description = "outputs", .low = 1, .high = 1 << 20, .positional = true},
       {.name = "bias",

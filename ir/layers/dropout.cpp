@@ -9,6 +9,12 @@ LayerDef dropout_layer() {
   LayerDef layer;
   layer.name = "dropout";
   layer.description = "zeroes values at random in training";
+  layer.notes =
+      "In training a value becomes 0 with probability rate and is multiplied by 1 / (1 - rate) "
+      "otherwise, so that its mean stays; --eval and --predict leave it alone. Which values "
+      "depends on the seed, the step and the image's number in the data set, not on its place "
+      "in the batch.";
+  layer.relatives = {"drop"};
   layer.arguments = {{.name = "rate",
                       .kind = ArgumentKind::real,
                       .description = "probability of a zero",

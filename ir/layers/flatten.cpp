@@ -7,6 +7,11 @@ LayerDef flatten_layer() {
   LayerDef layer;
   layer.name = "flatten";
   layer.description = "all values of a sample in one row";
+  layer.notes =
+      "Row by row, the channels of a pixel side by side: the value at (y, x, channel) becomes "
+      "number (y * width + x) * channels + channel. PyTorch's order is channel, y, x: rows of a "
+      "dense weight behind it have to be put in order when weights are carried over.";
+  layer.relatives = {"reshape", "view"};
   layer.build = [](LayerContext& context) {
     const Dims& dims = context.type().dims;
     const Dims sample(dims.begin() + 1, dims.end());

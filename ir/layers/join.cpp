@@ -43,6 +43,9 @@ LayerDef add_layer() {
   LayerDef layer;
   layer.name = "add";
   layer.description = "sum of values of one shape";
+  layer.notes =
+      "`x -> add(a, b)` is x + a + b; `add(a, b)` at the beginning of a chain is a + b alone.";
+  layer.relatives = {"sum", "plus", "residual"};
   layer.inputs = -1;
   layer.build = build_add;
   return layer;
@@ -52,6 +55,10 @@ LayerDef concat_layer() {
   LayerDef layer;
   layer.name = "concat";
   layer.description = "values side by side along their channels";
+  layer.notes =
+      "Channels in the order written, the value in front of the arrow first; at the beginning "
+      "of a chain the arguments alone.";
+  layer.relatives = {"cat", "merge", "stack"};
   layer.inputs = -1;
   layer.build = build_concat;
   return layer;

@@ -5,10 +5,13 @@
 namespace cnnc {
 namespace {
 
-LayerDef pool(std::string name, std::string description) {
+LayerDef pool(std::string name, std::string description, std::string notes,
+              std::vector<std::string> relatives) {
   LayerDef layer;
   layer.name = name;
   layer.description = std::move(description);
+  layer.notes = std::move(notes);
+  layer.relatives = std::move(relatives);
   layer.arguments = {
       {.name = "size",
        .kind = ArgumentKind::size2,
@@ -48,7 +51,21 @@ LayerDef pool(std::string name, std::string description) {
 
 }  // namespace
 
-LayerDef maxpool_layer() { return pool("maxpool", "maximum of each window; padding never wins"); }
-LayerDef avgpool_layer() { return pool("avgpool", "mean of each window; padding counts as zeros"); }
+LayerDef maxpool_layer() {
+  return pool(
+      "maxpool", "maximum of each window; padding never wins",
+      "Of equal values the first in reading order takes the gradient. NaN wins. A side becomes "
+      "(side + 2 * pad - size) / stride + 1, rounded down: what is left at the border is "
+      "ignored.",
+      {"pool", "global_max_pooling"});
+}
+LayerDef avgpool_layer() {
+  return pool(
+      "avgpool", "mean of each window; padding counts as zeros",
+      "The sum is divided by the whole window, padding included (PyTorch's "
+      "count_include_pad=True). A side becomes (side + 2 * pad - size) / stride + 1, rounded "
+      "down: what is left at the border is ignored.",
+      {"average_pooling", "mean_pool", "global_average_pooling", "adaptive_avg_pool"});
+}
 
 }  // namespace cnnc

@@ -8,6 +8,10 @@ LayerDef softmax_layer() {
   LayerDef layer;
   layer.name = "softmax";
   layer.description = "probabilities along the channels";
+  layer.notes =
+      "exp(x) / sum(exp(x)) over the last axis, by way of log_softmax: neither overflows, and "
+      "the loss sees exact logarithms.";
+  layer.relatives = {"log_softmax"};
   layer.build = [](LayerContext& context) {
     return context.builder.op("exp", {context.builder.op("log_softmax", {context.inputs[0]})});
   };

@@ -64,7 +64,9 @@ OpDef avgpool_op() {
   OpDef op;
   op.name = "avgpool";
   op.description = "mean of each window; padding counts as zeros";
+  op.notes = "The sum is divided by the whole window, padding included.";
   op.attributes = {"size", "stride", "pad"};
+  op.carries_size = true;
   op.type_rule = [](const OpContext& context) {
     expect_operands("avgpool", context, 1);
     return std::vector<TensorType>{

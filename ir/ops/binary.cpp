@@ -51,16 +51,14 @@ OpDef logical(BinaryOp op, std::string description, ScalarReference reference) {
   return def;
 }
 
-OpDef arithmetic(BinaryOp op, std::string description, ScalarReference reference,
-                 std::vector<Kink> kinks = {}) {
+OpDef arithmetic(BinaryOp op, std::string description, ScalarReference reference) {
   OpDef def = elementwise_op({.name = std::string(op_name(op)),
                               .description = std::move(description),
                               .operands = 2,
                               .scalar = apply(op),
                               .reference = std::move(reference),
                               .check = one_number_type,
-                              .exact_on_integers = true,
-                              .kinks = std::move(kinks)});
+                              .exact_on_integers = true});
   def.samples.push_back({"whole_numbers",
                          {{ScalarType::i64, {kBatch, 3}}, {ScalarType::i64, {}}},
                          {},
@@ -81,16 +79,25 @@ std::vector<Kink> equal_operands() {
                    {{kNaN, kNaN}, {1, 0}}});
 }
 
+OpDef extreme(BinaryOp op, std::string description, ScalarReference reference) {
+  OpDef def = arithmetic(op, std::move(description), std::move(reference));
+  def.notes =
+      "NaN where either is. The gradient goes to the operand that is returned, of equal ones to "
+      "the second.";
+  def.kinks = equal_operands();
+  return def;
+}
+
 OpDef quotient() {
-  OpDef def =
-      elementwise_op({.name = "div",
-                      .description = "a / b, of real numbers; by 0, the derivatives are infinite",
-                      .operands = 2,
-                      .scalar = apply(BinaryOp::div),
-                      .reference = [](Numbers x) { return x[0] / x[1]; },
-                      .kinks = kinks_at({{{1, 0}, {kInfinity, -kInfinity}},
-                                         {{1, -0.0}, {-kInfinity, -kInfinity}},
-                                         {{0, 0}, {kInfinity, kNaN}}})});
+  OpDef def = elementwise_op({.name = "div",
+                              .description = "a / b, of real numbers",
+                              .notes = "By 0, the derivatives are infinite, with the zero's sign.",
+                              .operands = 2,
+                              .scalar = apply(BinaryOp::div),
+                              .reference = [](Numbers x) { return x[0] / x[1]; },
+                              .kinks = kinks_at({{{1, 0}, {kInfinity, -kInfinity}},
+                                                 {{1, -0.0}, {-kInfinity, -kInfinity}},
+                                                 {{0, 0}, {kInfinity, kNaN}}})});
   for (Sample& sample : def.samples) sample.ranges[1] = {0.5, 2};
   return def;
 }
@@ -103,16 +110,10 @@ std::vector<OpDef> binary_ops() {
       arithmetic(BinaryOp::sub, "a - b", [](Numbers x) { return x[0] - x[1]; }),
       arithmetic(BinaryOp::mul, "a * b", [](Numbers x) { return x[0] * x[1]; }),
       quotient(),
-      arithmetic(
-          BinaryOp::max,
-          "the greater; NaN where either is; of equal ones the gradient goes to the second",
-          [](Numbers x) { return x[0] > x[1] || std::isnan(x[0]) ? x[0] : x[1]; },
-          equal_operands()),
-      arithmetic(
-          BinaryOp::min,
-          "the lesser; NaN where either is; of equal ones the gradient goes to the second",
-          [](Numbers x) { return x[0] < x[1] || std::isnan(x[0]) ? x[0] : x[1]; },
-          equal_operands()),
+      extreme(BinaryOp::max, "the greater",
+              [](Numbers x) { return x[0] > x[1] || std::isnan(x[0]) ? x[0] : x[1]; }),
+      extreme(BinaryOp::min, "the lesser",
+              [](Numbers x) { return x[0] < x[1] || std::isnan(x[0]) ? x[0] : x[1]; }),
       comparison(BinaryOp::less, "a < b", [](Numbers x) { return x[0] < x[1] ? 1.0 : 0.0; }),
       comparison(BinaryOp::less_equal, "a <= b",
                  [](Numbers x) { return x[0] <= x[1] ? 1.0 : 0.0; }),

@@ -30,6 +30,7 @@ OpDef broadcast_to_op() {
   op.name = "broadcast_to";
   op.description = "the operand repeated along dimensions that it lacks or has 1 of";
   op.attributes = {"dims"};
+  op.carries_size = true;
   op.type_rule = broadcast_to_type;
   op.gradient = broadcast_to_gradient;
   op.compute = [](const OpContext& context) {

@@ -43,6 +43,7 @@ OpDef cast_op() {
   op.name = "cast";
   op.description = "the same numbers in another element type";
   op.attributes = {"type"};
+  op.carries_size = true;
   op.type_rule = cast_type;
   op.gradient = cast_gradient;
   op.compute = cast_compute;

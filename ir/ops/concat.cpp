@@ -104,6 +104,7 @@ OpDef concat_op() {
   op.name = "concat";
   op.description = "operands one after the other along a dimension";
   op.attributes = {"axis"};
+  op.carries_size = true;
   op.type_rule = concat_type;
   op.gradient = concat_gradient;
   op.compute = concat_compute;

@@ -68,7 +68,15 @@ OpDef conv2d_op() {
   OpDef op;
   op.name = "conv2d";
   op.description = "2-D cross-correlation of x[n,h,w,ci] with w[kh,kw,ci/groups,co]";
+  op.notes =
+      "w is not flipped. pad is four numbers: rows of zeros above and below, columns left and "
+      "right. A side "
+      "becomes (side + both pads - dilation * (kernel - 1) - 1) / stride + 1, rounded down; what a "
+      "last "
+      "window would reach beyond is left out. A NaN of w reaches the border: zeros are multiplied, "
+      "too.";
   op.attributes = {"stride", "pad", "dilation", "groups"};
+  op.carries_size = true;
   op.type_rule = [](const OpContext& context) {
     expect_operands("conv2d", context, 2);
     return std::vector<TensorType>{{context.operands[0].scalar, convolution(context).output()}};

@@ -188,6 +188,7 @@ OpDef elementwise_op(ElementwiseRules rules) {
   OpDef op;
   op.name = rules.name;
   op.description = std::move(rules.description);
+  op.notes = std::move(rules.notes);
   op.type_rule = [name = rules.name, count = rules.operands, check = std::move(rules.check),
                   scalar = rules.scalar](const OpContext& context) -> std::vector<TensorType> {
     expect_operands(name, context, static_cast<std::size_t>(count));

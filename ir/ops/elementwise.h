@@ -22,6 +22,7 @@ void all_bool(std::string_view op, const OpContext& context);
 
 struct ElementwiseRules {
   std::string name, description;
+  std::string notes = {};
   int operands = 1;
   ScalarRule scalar;
   ScalarReference reference = {};

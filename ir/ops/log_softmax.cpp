@@ -85,6 +85,8 @@ OpDef log_softmax_op() {
   OpDef op;
   op.name = "log_softmax";
   op.description = "logarithm of the softmax along the last axis";
+  op.notes = "x - max - log(sum(exp(x - max))): exact where exp would overflow or vanish.";
+  op.carries_size = true;
   op.type_rule = [](const OpContext& context) {
     expect_operands("log_softmax", context, 1);
     expect_float("log_softmax", context, 0);

@@ -116,6 +116,7 @@ OpDef matmul_op() {
   op.description =
       "matrix product of a and b, each of them transposed first where its attribute says so";
   op.attributes = {"transpose_a", "transpose_b"};
+  op.carries_size = true;
   op.type_rule = type_rule;
   op.gradient = gradient;
   op.compute = compute;

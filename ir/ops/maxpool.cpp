@@ -126,7 +126,12 @@ OpDef maxpool_op() {
   OpDef op;
   op.name = "maxpool";
   op.description = "maximum of each window, and the place ky * kw + kx of the first one in it";
+  op.notes =
+      "Of equal values the first in reading order wins and takes the gradient. NaN wins over "
+      "numbers, "
+      "padding over nothing.";
   op.attributes = {"size", "stride", "pad"};
+  op.carries_size = true;
   op.type_rule = [](const OpContext& context) {
     expect_operands("maxpool", context, 1);
     const Pooling pooling = pooling_of(context);

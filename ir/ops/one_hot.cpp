@@ -46,6 +46,7 @@ OpDef one_hot_op() {
   OpDef op;
   op.name = "one_hot";
   op.description = "rows with 1 at the label and 0 elsewhere";
+  op.notes = "A label outside of the classes makes a row of zeros.";
   op.attributes = {"classes", "type"};
   op.type_rule = type_rule;
   op.compute = compute;

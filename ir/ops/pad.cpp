@@ -90,6 +90,7 @@ OpDef pad_op() {
   op.name = "pad";
   op.description = "zeros around the elements";
   op.attributes = {"low", "high"};
+  op.carries_size = true;
   op.type_rule = pad_type;
   op.gradient = pad_gradient;
   op.compute = pad_compute;

@@ -146,6 +146,10 @@ OpDef random_uniform_op() {
   OpDef op;
   op.name = kName;
   op.description = "uniform random numbers in [0, 1), keyed by seed, step, sample, use and place";
+  op.notes =
+      "A number depends on where it stands in the data set, not in the batch: any batch size, "
+      "number of "
+      "threads or order of computation gives the same.";
   op.attributes = {"use", "dims", "type"};
   op.type_rule = type_rule;
   op.compute = compute;

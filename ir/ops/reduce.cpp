@@ -117,6 +117,7 @@ OpDef reduce_op(std::string_view name, std::string description, Reduction reduct
   op.name = name;
   op.description = std::move(description);
   op.attributes = {"axes"};
+  op.carries_size = true;
   op.type_rule = reduce_type(name);
   op.compute = reduce_compute(reduction);
   op.reference = reduce_reference(reduction == Reduction::add);

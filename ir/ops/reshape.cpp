@@ -41,6 +41,7 @@ OpDef reshape_op() {
   op.name = "reshape";
   op.description = "the same elements under other dimensions";
   op.attributes = {"dims"};
+  op.carries_size = true;
   op.type_rule = reshape_type;
   op.gradient = reshape_gradient;
   op.compute = [](const OpContext&) { return Computation{{}, {{true, 0}}}; };

@@ -75,6 +75,7 @@ OpDef slice_op() {
   op.name = "slice";
   op.description = "a part of each dimension";
   op.attributes = {"begin", "end"};
+  op.carries_size = true;
   op.type_rule = slice_type;
   op.gradient = slice_gradient;
   op.compute = slice_compute;

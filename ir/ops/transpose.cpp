@@ -81,6 +81,7 @@ OpDef transpose_op() {
   op.name = "transpose";
   op.description = "dimensions in another order";
   op.attributes = {"permutation"};
+  op.carries_size = true;
   op.type_rule = transpose_type;
   op.gradient = transpose_gradient;
   op.compute = transpose_compute;

@@ -61,7 +61,8 @@ std::vector<OpDef> unary_ops() {
        .check = one_number_type,
        .exact_on_integers = true});
   add({.name = "abs",
-       .description = "|x|; the derivative at 0 is 0",
+       .description = "|x|",
+       .notes = "The derivative at 0 is 0.",
        .scalar = apply(UnaryOp::abs),
        .reference = [](Numbers x) { return std::abs(x[0]); },
        .check = one_number_type,
@@ -73,13 +74,15 @@ std::vector<OpDef> unary_ops() {
        .reference = [](Numbers x) { return std::exp(x[0]); },
        .range = {-5, 5}});
   add({.name = "log",
-       .description = "natural logarithm; the derivative at 0 is infinite, with the zero's sign",
+       .description = "natural logarithm",
+       .notes = "The derivative at 0 is infinite, with the sign of the zero.",
        .scalar = apply(UnaryOp::log),
        .reference = [](Numbers x) { return std::log(x[0]); },
        .range = {0.1, 9},
        .kinks = kinks_at({{{0}, {kInfinity}}, {{-0.0}, {-kInfinity}}})});
   add({.name = "sqrt",
-       .description = "square root; the derivative at 0 is infinite, with the zero's sign",
+       .description = "square root",
+       .notes = "The derivative at 0 is infinite, with the sign of the zero.",
        .scalar = apply(UnaryOp::sqrt),
        .reference = [](Numbers x) { return std::sqrt(x[0]); },
        .range = {0.1, 9},
@@ -97,13 +100,15 @@ std::vector<OpDef> unary_ops() {
        .exact_on_integers = true,
        .differentiable = false});
   add({.name = "relu",
-       .description = "x where positive, otherwise 0; the derivative at 0 is 0",
+       .description = "x where positive, otherwise 0",
+       .notes = "The derivative at 0 is 0, of NaN 1: NaN stays NaN.",
        .scalar = relu,
        .reference = [](Numbers x) { return std::isnan(x[0]) || x[0] > 0 ? x[0] : 0.0; },
        .exact_on_integers = true,
        .kinks = kinks_at({{{0}, {0}}, {{-0.0}, {0}}, {{kNaN}, {1}}})});
   add({.name = "relu6",
-       .description = "relu, 6 at the most; the derivative at 0 and at 6 is 0",
+       .description = "relu, 6 at the most",
+       .notes = "The derivative at 0 and at 6 is 0, of NaN 1: NaN stays NaN.",
        .scalar = relu6,
        .reference =
            [](Numbers x) { return std::isnan(x[0]) ? x[0] : std::fmin(std::fmax(x[0], 0), 6); },

@@ -1,11 +1,8 @@
 // cross_entropy: the mean over the call's rows of -log(prediction[label]), for predictions that are
 // probabilities (softmax).
-#include <algorithm>
-#include <iterator>
-#include <string_view>
-
 #include "ir/layer.h"
 #include "ir/ops/window.h"
+#include "ir/unbounded.h"
 
 namespace cnnc {
 namespace {
@@ -21,15 +18,6 @@ Value first_greatest(Builder& builder, Value prediction) {
   return builder.reshape(builder.cast(place, ScalarType::i32), {dims[0]});
 }
 
-/// Whether the values are sums or the like, of any size and sign, so that their logarithm would be
-/// nothing but NaN sooner or later. Not exhaustive: ops that are not listed may well make shares
-/// of 1.
-bool is_unbounded(const Graph& graph, Value value) {
-  constexpr std::string_view kUnbounded[] = {"add", "sub", "matmul", "conv2d", "relu", "relu6"};
-  while (graph.node(value).op->name == "reshape") value = graph.node(value).operands.at(0);
-  return std::ranges::find(kUnbounded, graph.node(value).op->name) != std::end(kUnbounded);
-}
-
 void build(Builder& builder, Value prediction, Value label, const Attributes&) {
   const TensorType type = builder.type(prediction);
   if (type.dims.size() != 2) {
@@ -38,6 +26,7 @@ void build(Builder& builder, Value prediction, Value label, const Attributes&) {
         "flatten, dense and softmax",
         shape_text(type.dims));
   }
+  // Their logarithm would be nothing but NaN sooner or later.
   if (is_unbounded(builder.graph(), prediction)) {
     fail("cross_entropy: needs class probabilities; end the model with softmax");
   }
@@ -55,7 +44,16 @@ void build(Builder& builder, Value prediction, Value label, const Attributes&) {
 }  // namespace
 
 LossDef cross_entropy_loss() {
-  return {"cross_entropy", "mean of -log(probability of the label)", {}, build};
+  LossDef loss;
+  loss.name = "cross_entropy";
+  loss.description = "mean of -log(probability of the label)";
+  loss.notes =
+      "The natural logarithm, the mean over the images of the step: a smaller last batch is "
+      "divided by its own number. It needs probabilities and so softmax at the end of the "
+      "model, and takes their logarithm as softmax makes them, without loss. Accuracy counts "
+      "the images whose greatest output, the first of equal ones, is their label.";
+  loss.build = build;
+  return loss;
 }
 
 }  // namespace cnnc

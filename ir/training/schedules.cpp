@@ -14,11 +14,12 @@ double cosine(double a, double b, double part) {
 }
 
 /// As PyTorch's OneCycleLR with its cosine strategy: up from lr / start to lr, then down to lr /
-/// start / end.
+/// start / end. With a warm-up shorter than a step the peak lies before the first step, which is on
+/// the way down already.
 double one_cycle_rate(double lr, std::int64_t step, std::int64_t total,
                       const Attributes& arguments) {
   const double first = lr / arguments.real("start"), last = first / arguments.real("end");
-  const double peak = std::max(arguments.real("warmup") * static_cast<double>(total) - 1, 0.0);
+  const double peak = arguments.real("warmup") * static_cast<double>(total) - 1;
   const double finish = static_cast<double>(total - 1),
                now = std::min(static_cast<double>(step), finish);
   if (now < peak) return cosine(first, lr, now / peak);
@@ -29,10 +30,12 @@ double one_cycle_rate(double lr, std::int64_t step, std::int64_t total,
 }  // namespace
 
 ScheduleDef constant_schedule() {
-  return {"constant",
-          "the optimizer's learning rate throughout",
-          {},
-          [](double lr, std::int64_t, std::int64_t, const Attributes&) { return lr; }};
+  ScheduleDef schedule;
+  schedule.name = "constant";
+  schedule.description = "the optimizer's learning rate throughout";
+  schedule.notes = "That of the model, or --lr.";
+  schedule.rate = [](double lr, std::int64_t, std::int64_t, const Attributes&) { return lr; };
+  return schedule;
 }
 
 ScheduleDef one_cycle_schedule() {
@@ -40,6 +43,12 @@ ScheduleDef one_cycle_schedule() {
   ScheduleDef schedule;
   schedule.name = "one_cycle";
   schedule.description = "up to the optimizer's learning rate and down again, along cosines";
+  schedule.notes =
+      "As PyTorch's OneCycleLR, without its cycle of the momentum: from lr / start up to lr at "
+      "step warmup * total - 1, counted from 0, then down to lr / start / end at the last one. "
+      "total is the number of steps of all epochs, epochs * images / batch, rounded up for each "
+      "epoch: --steps ends a training earlier and does not make the cycle shorter, --epochs "
+      "does. --lr is the greatest rate. With --init the cycle begins again.";
   schedule.arguments = {
       {.name = "warmup",
        .kind = Kind::real,

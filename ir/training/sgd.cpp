@@ -39,6 +39,15 @@ OptimizerDef sgd_optimizer() {
   OptimizerDef optimizer;
   optimizer.name = "sgd";
   optimizer.description = "stochastic gradient descent";
+  optimizer.notes =
+      "g = gradient + weight_decay * w\n"
+      "v = momentum * v + g, from 0\n"
+      "w = w - lr * v, or with nesterov w - lr * (g + momentum * v)\n"
+      "As torch.optim.SGD without dampening. weight_decay acts on everything that is trained, "
+      "biases "
+      "and the weight and bias of batch_norm included; running statistics are no part of it, nor "
+      "is "
+      "it part of the loss that is printed. The lr of a step is what the schedule makes of lr.";
   optimizer.arguments = {
       {.name = "lr",
        .kind = Kind::real,

@@ -72,10 +72,16 @@ class Writer {
         while (!named[last] && last + 1 < steps.size()) ++last;
         if (last + 1 < steps.size()) text_ += fmt::format("v{} = ", last);
         const int from = step.inputs.front();
+        if (step.inputs.size() > 1 && (from != kBodyInput || block != nullptr || input_named) &&
+            styled(0.5)) {
+          text_ += element(step, block, i, input_named, 0);
+          open = end_element(named, i);
+          continue;
+        }
         if (from != kBodyInput) {
           text_ += fmt::format("v{}", from) + arrow();
         } else if (block != nullptr) {
-          if (!styled(0.5)) text_ += "input" + arrow();
+          text_ += "input" + arrow();
         } else if (input_named) {
           text_ += "in" + arrow();
         } else {
@@ -85,11 +91,17 @@ class Writer {
           input_written = true;
         }
       }
-      text_ += element(step, block, i, input_named);
-      open = !named[i] && i + 1 < steps.size();
-      text_ += open ? arrow() : "\n";
+      text_ += element(step, block, i, input_named, 1);
+      open = end_element(named, i);
     }
     text_ += "}\n";
+  }
+
+  /// Whether the chain goes on behind step i.
+  bool end_element(const std::vector<bool>& named, std::size_t i) {
+    const bool open = !named[i] && i + 1 < named.size();
+    text_ += open ? arrow() : "\n";
+    return open;
   }
 
   static bool needs_input_name(const std::vector<Step>& steps) {
@@ -99,10 +111,11 @@ class Writer {
     return false;
   }
 
+  /// `first`: 0 where all values that it takes are arguments, 1 where the first stands in front.
   std::string element(const Step& step, const NetworkBlock* block, std::size_t index,
-                      bool input_named) {
+                      bool input_named, std::size_t first) {
     std::vector<std::string> arguments;
-    for (std::size_t k = 1; k < step.inputs.size(); ++k) {
+    for (std::size_t k = first; k < step.inputs.size(); ++k) {
       const int input = step.inputs[k];
       arguments.push_back(input != kBodyInput ? fmt::format("v{}", input)
                           : input_named       ? "in"

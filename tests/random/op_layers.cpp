@@ -167,7 +167,7 @@ Language random_language() {
   language.add(row("slice", 1, sliced));
   language.add(row("pad", 1, padded));
   language.add(row("cast", -1, cast_and_select));
-  language.add(LossDef{"linear", "a sum of outputs", {}, build_linear});
+  language.add(LossDef{"linear", "a sum of outputs", {}, {}, build_linear});
   return language;
 }
 
