@@ -7,6 +7,7 @@
 #include "runtime/commands.h"
 #include "runtime/file.h"
 #include "runtime/inputs.h"
+#include "runtime/log.h"
 #include "runtime/terminal.h"
 
 namespace cnnc {
@@ -29,7 +30,7 @@ BenchmarkOptions benchmark_options(const Options& options, bool runs_here) {
 
 void report(const Options& options, const BenchmarkResult& result, const std::string& text) {
   if (!options.json.empty()) write_file(options.json, benchmark_json(result));
-  fmt::print("{}", text);
+  log_beside(options.json).write(text);
 }
 
 }  // namespace
@@ -39,7 +40,7 @@ int run_bench(const Options& options) {
   const Model model = read_model(options.model, language);
   const bool terminal = is_terminal(STDERR_FILENO);
   const auto show = [&](std::string_view text) {
-    if (terminal) fmt::print(stderr, "\r\033[K{}", text);
+    if (terminal) Log(stderr).print("\r\033[K{}", text);
   };
   const auto result = benchmark(model, language, benchmark_options(options, true), show);
   show("");

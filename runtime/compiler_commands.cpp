@@ -10,6 +10,7 @@
 #include "runtime/inputs.h"
 #include "runtime/inspect.h"
 #include "runtime/interpret_ir.h"
+#include "runtime/log.h"
 
 namespace cnnc {
 namespace {
@@ -117,7 +118,7 @@ int run_interpret(const Options& options) {
   const Ir ir = in_file(options.model, [&] { return run_passes(file.ir, options.passes, target); });
   in_file(options.inputs, [&] { check_inputs(ir, given); });
   const Tensors results = interpret_file(options, file, ir, given);
-  fmt::print("{}", describe(results));
+  log_beside(options.output).write(describe(results));
   if (!options.output.empty()) write_safetensors(options.output, results);
   return 0;
 }

@@ -94,6 +94,9 @@ void add_training_flags(CLI::App& app, Options& options, Flags& flags) {
   app.add_option("--init", options.init, "start from these weights")
       ->type_name("FILE.safetensors")
       ->group(group);
+  app.add_flag("--overwrite", options.overwrite,
+               "replace weights that are there; otherwise the new ones get another name")
+      ->group(group);
   app.add_option("--metrics", options.metrics, "write loss and accuracy as JSON lines")
       ->type_name("FILE.jsonl")
       ->group(group);

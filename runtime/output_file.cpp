@@ -21,10 +21,6 @@ constexpr std::size_t kMaxName = 255;  // bytes
 
 std::string reason(int error) { return std::generic_category().message(error); }
 
-std::string shown(const fs::path& path) {
-  return is_standard_output(path) ? "standard output" : path.string();
-}
-
 /// A link to nothing is there, too.
 bool is_there(const fs::path& path) {
   struct stat status = {};
@@ -48,15 +44,19 @@ fs::path numbered(const fs::path& path, int number) {
 
 bool is_standard_output(const fs::path& path) { return path == "-" || path == "/dev/stdout"; }
 
+std::string shown_name(const fs::path& path) {
+  return is_standard_output(path) ? "standard output" : path.string();
+}
+
 fs::path follow_links(const fs::path& path) {
   fs::path target = path;
-  for (int links = 0; links <= kMaxLinks; ++links) {
+  for (int links = 0; links < kMaxLinks; ++links) {
     std::error_code error;
     const fs::path next = fs::read_symlink(target, error);
-    if (error) return target;  // no link
+    if (error) break;  // no link
     target = next.is_absolute() ? next : target.parent_path() / next;
   }
-  fail("{}: cannot write: {}", path.string(), reason(ELOOP));
+  return target;
 }
 
 bool is_same_file(const fs::path& a, const fs::path& b) {
@@ -113,7 +113,7 @@ void OutputFile::open_directly() {
     direct_.close();
     errno = EBADF;
   }
-  if (!direct_.is_open()) fail("{}: cannot write: {}", shown(path_), reason(errno));
+  if (!direct_.is_open()) fail("{}: cannot write: {}", shown_name(path_), reason(errno));
 }
 
 /// Whether the file of that name may go.
@@ -146,7 +146,7 @@ void OutputFile::write(std::span<const std::span<const std::byte>> parts) {
     if (!direct_.close() && error == 0) error = errno;
     if (error == 0) return;
   }
-  fail("{}: cannot write: {}", shown(path_), reason(error));
+  fail("{}: cannot write: {}", shown_name(path_), reason(error));
 }
 
 void OutputFile::publish() {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <span>
+#include <string>
 
 #include "runtime/descriptor.h"
 #include "runtime/temporary_file.h"
@@ -15,8 +16,11 @@ namespace cnnc {
 /// Whether `path` is `-`, for standard output (`./-` is a file), or its name in /dev.
 bool is_standard_output(const std::filesystem::path& path);
 
+/// `path` as messages name it.
+std::string shown_name(const std::filesystem::path& path);
+
 /// The file that open(2) makes of `path`: links are followed, to a file that does not exist yet,
-/// too. Throws Error for a circle of links.
+/// too. In a circle of links, one of them.
 std::filesystem::path follow_links(const std::filesystem::path& path);
 
 /// Whether both lead to one file (the same device and inode), or will once it is there.

@@ -1,6 +1,7 @@
 // cross_entropy: the mean over the call's rows of -log(prediction[label]), for predictions that are
 // probabilities (softmax).
 #include <algorithm>
+#include <cmath>
 #include <iterator>
 #include <string_view>
 
@@ -52,10 +53,12 @@ void build(Builder& builder, Value prediction, Value label, const Attributes&) {
   builder.output("correct", builder.reduce_sum(builder.cast(right, type.scalar), {0}));
 }
 
+double of_guessing(std::int64_t classes) { return std::log(static_cast<double>(classes)); }
+
 }  // namespace
 
 LossDef cross_entropy_loss() {
-  return {"cross_entropy", "mean of -log(probability of the label)", {}, build};
+  return {"cross_entropy", "mean of -log(probability of the label)", {}, build, of_guessing};
 }
 
 }  // namespace cnnc
