@@ -5,8 +5,8 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <optional>
 #include <string>
+#include <string_view>
 #include <system_error>
 
 #include "ir/diagnostic.h"
@@ -103,7 +103,7 @@ void OutputFile::reserve(std::size_t bytes) {
   if (const int error = temporary_.create(folder))
     fail("{}: cannot write beside it: {}", path_.string(), reason(error));
   if (const int error = temporary_.reserve(bytes))
-    fail("{}: cannot write {} bytes: {}", path_.string(), bytes, reason(error));
+    fail("{}: cannot write {} bytes: {}{}", path_.string(), bytes, reason(error), unchanged());
 }
 
 void OutputFile::open_directly() {
@@ -149,6 +149,10 @@ void OutputFile::write(std::span<const std::span<const std::byte>> parts) {
   fail("{}: cannot write: {}", shown_name(path_), reason(error));
 }
 
+std::string_view OutputFile::unchanged() const {
+  return exists_ && path_ == wanted_ ? "; the old file is unchanged" : "";
+}
+
 void OutputFile::publish() {
   for (;;) {
     const bool empty = is_there(target_) && replaces();
@@ -158,8 +162,7 @@ void OutputFile::publish() {
     if (error == EEXIST)
       take_free_name();
     else
-      fail("{}: cannot write: {}{}", path_.string(), reason(error),
-           exists_ ? "; the old file is unchanged" : "");
+      fail("{}: cannot write: {}{}", path_.string(), reason(error), unchanged());
   }
 }
 

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "runtime/descriptor.h"
 #include "runtime/temporary_file.h"
@@ -52,6 +53,7 @@ class OutputFile {
   void reserve(std::size_t bytes);
   void take_free_name();
   bool replaces() const;
+  std::string_view unchanged() const;
   void publish();
 
   std::filesystem::path wanted_, path_, target_;  // given; as it is called; links followed
