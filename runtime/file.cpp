@@ -49,8 +49,7 @@ void write_file(const std::filesystem::path& path,
 }
 
 void write_file(const std::filesystem::path& path, std::string_view text) {
-  const std::span<const std::byte> part = std::as_bytes(std::span(text));
-  write_file(path, std::span(&part, 1));
+  OutputFile(path, text.size()).write(text);
 }
 
 }  // namespace cnnc

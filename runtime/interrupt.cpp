@@ -1,11 +1,14 @@
 #include "runtime/interrupt.h"
 
+#include <algorithm>
 #include <atomic>
 
 #include "ir/diagnostic.h"
 
 namespace cnnc {
 namespace {
+
+constexpr rlim_t kSecondsToFinish = 5;
 
 // A signal handler can reach nothing but a global.
 std::atomic<int> g_signal{0};
@@ -35,9 +38,19 @@ struct sigaction set_handler(int number, void (*handler)(int)) {
   return old;
 }
 
+/// Where the limit that warns (SIGXCPU) is also the one that kills, it warns some seconds before.
+void leave_time_to_finish(const struct rlimit& time) {
+  if (time.rlim_max == RLIM_INFINITY || time.rlim_cur != time.rlim_max) return;
+  struct rlimit earlier = time;
+  earlier.rlim_cur -= std::min<rlim_t>(kSecondsToFinish, time.rlim_max / 3);
+  setrlimit(RLIMIT_CPU, &earlier);
+}
+
 }  // namespace
 
 InterruptGuard::InterruptGuard() {
+  getrlimit(RLIMIT_CPU, &old_time_);
+  leave_time_to_finish(old_time_);
   g_signal.store(0, std::memory_order_relaxed);
   for (std::size_t i = 0; i < kSignals.size(); ++i) {
     old_[i] = set_handler(kSignals[i], note_signal);
@@ -46,6 +59,7 @@ InterruptGuard::InterruptGuard() {
 }
 
 InterruptGuard::~InterruptGuard() {
+  setrlimit(RLIMIT_CPU, &old_time_);
   for (std::size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &old_[i], nullptr);
 }
 

@@ -2,6 +2,8 @@
 // it ends.
 #pragma once
 
+#include <sys/resource.h>
+
 #include <array>
 #include <csignal>
 
@@ -10,7 +12,8 @@ namespace cnnc {
 /// While one lives, the signals that ask a program to end only set a flag: SIGINT and SIGTERM,
 /// SIGHUP (the terminal is closed) and SIGXCPU (the limit of computing time). A signal that was
 /// ignored stays so. After SIGINT or SIGTERM, the next of these two has its default effect; the
-/// others come again by themselves. The destructor restores what was before. One at a time.
+/// others come again by themselves. A limit of computing time that would end the program without a
+/// word is told a little earlier. The destructor restores what was before. One at a time.
 class InterruptGuard {
  public:
   InterruptGuard();
@@ -26,6 +29,7 @@ class InterruptGuard {
 
  private:
   std::array<struct sigaction, kSignals.size()> old_{};
+  struct rlimit old_time_ {};
 };
 
 /// While one lives, writing to a pipe that nobody reads fails instead of ending the program.

@@ -149,6 +149,11 @@ void OutputFile::write(std::span<const std::span<const std::byte>> parts) {
   fail("{}: cannot write: {}", shown_name(path_), reason(error));
 }
 
+void OutputFile::write(std::string_view text) {
+  const std::span<const std::byte> part = std::as_bytes(std::span(text));
+  write(std::span(&part, 1));
+}
+
 std::string_view OutputFile::unchanged() const {
   return exists_ && path_ == wanted_ ? "; the old file is unchanged" : "";
 }

@@ -47,6 +47,7 @@ class OutputFile {
   void keep_existing();
   /// The concatenated `parts` become the file. path() says where, in the end.
   void write(std::span<const std::span<const std::byte>> parts);
+  void write(std::string_view text);
 
  private:
   void open_directly();

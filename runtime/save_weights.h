@@ -10,8 +10,8 @@
 
 namespace cnnc {
 
-/// The file for weights like these, its space taken: that of -o, or of --overwrite's absence.
-/// Throws Error as OutputFile does, and UsageError for a terminal.
+/// The file for weights like these, its space taken: that of -o, or the next free name where there
+/// is one and no --overwrite. Throws Error as OutputFile does, and UsageError for a terminal.
 OutputFile open_weights(const Options& options, const Tensors& weights);
 
 struct SavedWeights {

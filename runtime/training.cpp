@@ -185,7 +185,7 @@ TrainResult train(Session& session, const Dataset& train, const Dataset* test,
     report.seconds = seconds_since(start);
     result.test = report.test;
     if (callbacks.epoch) callbacks.epoch(report);
-    run.ask();  // a wish that came during the evaluation
+    if (!run.done()) run.ask();  // a wish that came during the evaluation
   }
   run.watch.finish();
   result.stopped = run.stopped;

@@ -24,10 +24,6 @@ class Output : public ::testing::Test {
       result.push_back(entry.path().filename());
     return result;
   }
-  void write(OutputFile& file, const std::string& text) const {
-    const auto part = std::as_bytes(std::span(text));
-    file.write(std::span(&part, 1));
-  }
   /// What opening it says; "" where it opens.
   std::string complaint(const fs::path& path, std::size_t bytes = 1) const {
     try {
@@ -52,7 +48,7 @@ TEST_F(Output, takes_its_space_at_once_and_leaves_nothing_when_dropped) {
 
 TEST_F(Output, is_as_long_as_what_was_written) {
   OutputFile file(folder / "w", 100'000);
-  write(file, "short");
+  file.write("short");
   EXPECT_EQ(read_text(folder / "w"), "short");
   EXPECT_THAT(names(), UnorderedElementsAre("w"));
 }
@@ -112,7 +108,7 @@ TEST_F(Output, that_keeps_what_is_there_takes_the_first_free_number) {
   OutputFile file(folder / "w.st", 1, Existing::keep);
   EXPECT_EQ(file.path(), folder / "w-4.st");
   write_text(folder / "w-4.st", "made meanwhile");
-  write(file, "new");
+  file.write("new");
   EXPECT_EQ(file.path(), folder / "w-5.st");
   EXPECT_EQ(read_text(folder / "w-5.st"), "new");
   EXPECT_EQ(read_text(folder / "w-4.st"), "made meanwhile");
@@ -122,7 +118,7 @@ TEST_F(Output, that_keeps_what_is_there_takes_the_first_free_number) {
 TEST_F(Output, that_keeps_what_is_there_replaces_an_empty_file) {
   write_text(folder / "w", "");
   OutputFile file(folder / "w", 1, Existing::keep);
-  write(file, "new");
+  file.write("new");
   EXPECT_EQ(read_text(folder / "w"), "new");
 }
 
@@ -130,7 +126,7 @@ TEST_F(Output, can_be_told_at_the_end_to_keep_what_is_there) {
   write_text(folder / "w", "old");
   OutputFile file(folder / "w", 1);
   file.keep_existing();
-  write(file, "new");
+  file.write("new");
   EXPECT_EQ(read_text(folder / "w"), "old");
   EXPECT_EQ(read_text(folder / "w-2"), "new");
 }
@@ -139,7 +135,7 @@ TEST_F(Output, leaves_what_was_there_where_the_last_step_fails) {
   OutputFile file(folder / "w", 1);
   fs::create_directory(folder / "w");
   write_text(folder / "w/inside", "old");
-  EXPECT_THROW(write(file, "new"), Error);
+  EXPECT_THROW(file.write("new"), Error);
   EXPECT_EQ(read_text(folder / "w/inside"), "old");
 }
 

@@ -144,6 +144,7 @@ TEST_F(Saving, what_cannot_be_written_is_refused_before_the_first_step) {
     EXPECT_THAT(outcome.err, HasSubstr(name));
   }
   EXPECT_EQ(file("locked"), "old");
+  EXPECT_EQ(tool({"--bench", "--json", "none/x"}).code, 1) << "before anything is measured";
 }
 
 TEST_F(Saving, names_that_no_file_can_have_are_mistakes_of_every_flag) {
@@ -347,6 +348,17 @@ TEST_F(Saving, every_wish_to_stop_saves_the_weights) {
     EXPECT_THAT(outcome.out, HasSubstr("stopped after step"));
     EXPECT_TRUE(is_network("tiny.safetensors")) << signal;
   }
+}
+
+TEST_F(Saving, a_limit_of_computing_time_that_kills_is_not_waited_for) {
+  ProcessOptions options;
+  options.before = [] {
+    const rlimit seconds{3, 3};
+    setrlimit(RLIMIT_CPU, &seconds);
+  };
+  const Outcome outcome = tool({"--train", "--epochs", "1000000"}, options);
+  EXPECT_EQ(outcome.code, 128 + SIGXCPU);
+  EXPECT_TRUE(is_network("tiny.safetensors"));
 }
 
 TEST_F(Saving, signals_that_were_ignored_stay_so) {
