@@ -117,7 +117,7 @@ class TrainingView {
   }
 
   TrainPlan plan_;
-  const Log& log_;
+  Log log_;
   bool terminal_;
   Progress progress_;
   std::int64_t steps_ = 0;
@@ -225,8 +225,7 @@ Trained train_shown(const Options& options, Prepared& run, TrainingView& view, M
 }
 
 /// Tells what could not be written. Returns the exit code.
-int report_trouble(const std::string& weights, std::optional<MetricsFile>& metrics) {
-  std::string text = weights;
+int report_trouble(std::string text, std::optional<MetricsFile>& metrics) {
   try {
     if (metrics) metrics->close();
   } catch (const Error& error) {
@@ -234,6 +233,31 @@ int report_trouble(const std::string& weights, std::optional<MetricsFile>& metri
   }
   if (!text.empty()) Log(stderr).print("{}\n", text);
   return text.empty() ? 0 : 1;
+}
+
+/// Saves the weights, then tells how it went. Returns the exit code.
+int finish(const Options& options, Prepared& run, const Trained& trained,
+           std::optional<MetricsFile>& metrics, const InterruptGuard& interrupt, const Log& log) {
+  const TrainResult& result = trained.result;
+  const auto announced = run.weights.path();
+  // A network that is not finished never takes the place of one that is.
+  if (trained.failure || result.stopped || result.watch.diverged()) run.weights.keep_existing();
+  const SavedWeights saved = save_weights(run.weights, options, run.session.weights());
+  const int code = report_trouble(saved.trouble, metrics);
+  std::string where = shown_name(saved.path);
+  if (saved.path != announced && saved.trouble.empty())
+    where += fmt::format("; {} stays", announced.string());
+  if (trained.failure) {
+    log.print("failed after step {}; weights written to {}\n", result.steps, where);
+    std::rethrow_exception(trained.failure);
+  }
+  if (result.stopped) {
+    log.print("stopped after step {}; weights written to {}\n", result.steps, where);
+    return 128 + interrupt.signal();
+  }
+  if (is_terminal(log.descriptor())) show_predictions(run.session, run.test, log);
+  log.print("weights written to {}\n{}\n", where, to_string(result.test.value()));
+  return code;
 }
 
 }  // namespace
@@ -253,26 +277,7 @@ int run_train(const Options& options) {
   if (!options.metrics.empty()) metrics.emplace(options.metrics);
   TrainingView view(plan, log);
   const Trained trained = train_shown(options, run, view, metrics ? &*metrics : nullptr, interrupt);
-
-  const TrainResult& result = trained.result;
-  const auto announced = run.weights.path();
-  // A network that is not finished never takes the place of one that is.
-  if (trained.failure || result.stopped || result.watch.diverged()) run.weights.keep_existing();
-  const SavedWeights saved = save_weights(run.weights, options, run.session.weights());
-  std::string where = shown_name(saved.path);
-  if (saved.path != announced) where += fmt::format("; {} stays", announced.string());
-  const int code = report_trouble(saved.trouble, metrics);
-  if (trained.failure) {
-    log.print("failed after step {}; weights written to {}\n", result.steps, where);
-    std::rethrow_exception(trained.failure);
-  }
-  if (result.stopped) {
-    log.print("stopped after step {}; weights written to {}\n", result.steps, where);
-    return 128 + interrupt.signal();
-  }
-  if (is_terminal(log.descriptor())) show_predictions(run.session, run.test, log);
-  log.print("weights written to {}\n{}\n", where, to_string(result.test.value()));
-  return code;
+  return finish(options, run, trained, metrics, interrupt, log);
 }
 
 }  // namespace cnnc

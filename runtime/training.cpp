@@ -58,8 +58,8 @@ struct Run {
   const TrainOptions& options;
   const TrainCallbacks& callbacks;
   const ScheduleDef& schedule;
-  std::int64_t step = 0;  // steps done
   LossWatch watch;
+  std::int64_t step = 0;  // steps done
   double highest_rate = 0;
   bool stopped = false;
   Batch batch{};
@@ -158,17 +158,20 @@ TrainResult train(Session& session, const Dataset& train, const Dataset* test,
   session.compile_training();  // so that no step's time holds it
   try_inference(session, test ? *test : train);
   const auto& schedules = session.language().schedules;
-  Run run{session,   train,
-          plan,      options,
-          callbacks, *schedules.at(session.model().train->schedule.name),
-          0,         LossWatch(loss_of_guessing(session))};
+  Run run{session,
+          train,
+          plan,
+          options,
+          callbacks,
+          *schedules.at(session.model().train->schedule.name),
+          LossWatch(loss_of_guessing(session))};
 
   TrainResult result;
   for (std::int64_t epoch = 1; epoch <= plan.epochs && !run.done(); ++epoch) {
     const auto start = Clock::now();
     const StepReport steps = run.train_epoch(epoch);
     result.steps = run.step;
-    if (run.done()) run.require_finite_network(steps);
+    run.require_finite_network(steps);
     if (run.stopped) break;
     EpochReport report;
     report.epoch = epoch;
