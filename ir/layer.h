@@ -100,6 +100,8 @@ struct LossDef {
   std::string notes = {};  // as a layer's
   std::vector<ArgumentDef> arguments;
   std::function<void(Builder&, Value prediction, Value label, const Attributes& arguments)> build;
+  /// The loss of a model that gives every class the same; empty: not known.
+  std::function<double(std::int64_t classes)> of_guessing = {};
 };
 
 /// An optimizer says which states a parameter needs and what its new value is.

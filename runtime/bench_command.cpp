@@ -2,16 +2,19 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <optional>
+
 #include "runtime/benchmark.h"
 #include "runtime/benchmark_report.h"
 #include "runtime/commands.h"
-#include "runtime/file.h"
 #include "runtime/inputs.h"
+#include "runtime/log.h"
 #include "runtime/terminal.h"
 
 namespace cnnc {
 namespace {
 
+constexpr std::size_t kRoomForFigures = 1 << 18;
 constexpr double kUnknownClock = 3e9;  // where /proc/cpuinfo states none
 
 BenchmarkOptions benchmark_options(const Options& options, bool runs_here) {
@@ -27,9 +30,16 @@ BenchmarkOptions benchmark_options(const Options& options, bool runs_here) {
   return result;
 }
 
-void report(const Options& options, const BenchmarkResult& result, const std::string& text) {
-  if (!options.json.empty()) write_file(options.json, benchmark_json(result));
-  fmt::print("{}", text);
+/// The file of --json, opened before the minutes of measuring.
+std::optional<OutputFile> open_json(const Options& options) {
+  if (options.json.empty()) return std::nullopt;
+  return std::optional<OutputFile>(std::in_place, options.json, kRoomForFigures);
+}
+
+void report(const Options& options, std::optional<OutputFile>& json, const BenchmarkResult& result,
+            const std::string& text) {
+  if (json) json->write(benchmark_json(result));
+  log_beside(options.json).write(text);
 }
 
 }  // namespace
@@ -37,22 +47,24 @@ void report(const Options& options, const BenchmarkResult& result, const std::st
 int run_bench(const Options& options) {
   const Language language = Language::standard();
   const Model model = read_model(options.model, language);
+  std::optional<OutputFile> json = open_json(options);
   const bool terminal = is_terminal(STDERR_FILENO);
   const auto show = [&](std::string_view text) {
-    if (terminal) fmt::print(stderr, "\r\033[K{}", text);
+    if (terminal) Log(stderr).print("\r\033[K{}", text);
   };
   const auto result = benchmark(model, language, benchmark_options(options, true), show);
   show("");
-  report(options, result, benchmark_text(result));
+  report(options, json, result, benchmark_text(result));
   return 0;
 }
 
 int run_explain(const Options& options) {
   const Language language = Language::standard();
   const Model model = read_model(options.model, language);
+  std::optional<OutputFile> json = open_json(options);
   const auto result = predict(model, language, benchmark_options(options, false),
                               nominal_clock().value_or(kUnknownClock));
-  report(options, result, explanation_text(result));
+  report(options, json, result, explanation_text(result));
   return 0;
 }
 

@@ -11,11 +11,14 @@
 #include "runtime/evaluation.h"
 #include "runtime/file.h"
 #include "runtime/inputs.h"
+#include "runtime/log.h"
+#include "runtime/not_finite.h"
 #include "runtime/png.h"
 #include "runtime/prediction.h"
 #include "runtime/show_data.h"
 #include "runtime/summary.h"
 #include "runtime/terminal.h"
+#include "runtime/threads.h"
 
 namespace cnnc {
 namespace {
@@ -92,6 +95,16 @@ std::optional<Dataset> test_data(const Options& options, const Model& model) {
   return read_dataset(options, model, Split::test);
 }
 
+/// Useless numbers are those of the weights' file.
+template <class Work>
+auto in_weights(const Options& options, Work&& work) {
+  try {
+    return work();
+  } catch (const NotFinite& error) {
+    throw NotFinite(fmt::format("{}: {}", weights_path(options).string(), error.what()));
+  }
+}
+
 }  // namespace
 
 int run_summary(const Options& options) {
@@ -102,8 +115,9 @@ int run_summary(const Options& options) {
 
 int run_evaluate(const Options& options) {
   Session session = open_session(options);
-  fmt::print("{}\n",
-             to_string(evaluate(session, read_dataset(options, session.model(), Split::test))));
+  const auto result = evaluate(session, read_dataset(options, session.model(), Split::test));
+  in_weights(options, [&] { require_finite(result); });
+  fmt::print("{}\n", to_string(result));
   return 0;
 }
 
@@ -122,7 +136,7 @@ int run_predict(const Options& options) {
   const bool drawable =
       is_terminal(STDOUT_FILENO) && (model.input.at(2) == 1 || model.input.at(2) == 3);
   for (const auto& subject : subjects) {
-    const auto scores = predict(session, subject.pixels);
+    const auto scores = in_weights(options, [&] { return predict(session, subject.pixels); });
     if (drawable) {
       fmt::print("{}\n", draw_prediction(subject.pixels, model.input, subject.title, scores, names,
                                          shading_for(STDOUT_FILENO)));
@@ -137,12 +151,30 @@ int run_show_data(const Options& options) {
   const Language language = Language::standard();
   const Model model = read_model(options.model, language);
   const Dataset data = read_dataset(options, model, Split::train);
+  check_not_data("--show-data", options.picture, data);
   show_data(data, options.picture);
-  fmt::print("{}: the first images of {} with their labels\n", options.picture, data.name);
+  log_beside(options.picture)
+      .print("{}: the first images of {} with their labels\n", shown_name(options.picture),
+             data.name);
   return 0;
 }
 
+namespace {
+
+void note_threads(const Options& options) {
+  using enum Command;
+  const int cores = usable_cores();
+  const bool runs = options.command == train || options.command == evaluate ||
+                    options.command == predict || options.command == bench;
+  if (!runs || options.threads <= cores) return;
+  Log(stderr).print("cnnc: --threads {}: there {} {} core{} to use; more threads gain nothing\n",
+                    options.threads, cores == 1 ? "is" : "are", cores, cores == 1 ? "" : "s");
+}
+
+}  // namespace
+
 int run(const Options& options) {
+  note_threads(options);
   switch (options.command) {
     case Command::summary: return run_summary(options);
     case Command::train: return run_train(options);

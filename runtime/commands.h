@@ -6,7 +6,7 @@
 namespace cnnc {
 
 /// Carries out `options` and returns the exit code: 0, or 128 + a signal that stopped training.
-/// Throws Error, UsageError, LossNotFinite.
+/// Throws Error, UsageError, NotFinite.
 int run(const Options& options);
 
 // One function a command; `run` chooses.

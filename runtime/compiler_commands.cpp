@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "runtime/commands.h"
 #include "runtime/emit_picture.h"
@@ -10,6 +11,7 @@
 #include "runtime/inputs.h"
 #include "runtime/inspect.h"
 #include "runtime/interpret_ir.h"
+#include "runtime/log.h"
 
 namespace cnnc {
 namespace {
@@ -116,9 +118,11 @@ int run_interpret(const Options& options) {
   const IrFile file = read_ir(options);
   const Ir ir = in_file(options.model, [&] { return run_passes(file.ir, options.passes, target); });
   in_file(options.inputs, [&] { check_inputs(ir, given); });
+  std::optional<OutputFile> output;  // interpreting takes long
+  if (!options.output.empty()) output.emplace(options.output, 0);
   const Tensors results = interpret_file(options, file, ir, given);
-  fmt::print("{}", describe(results));
-  if (!options.output.empty()) write_safetensors(options.output, results);
+  log_beside(options.output).write(describe(results));
+  if (output) write_safetensors(*output, results);
   return 0;
 }
 

@@ -109,6 +109,7 @@ Dataset load_dataset(std::span<const fs::path> folders, std::string_view name, S
   Dataset data;
   data.name = name;
   data.folder = *folder;
+  data.files = {image_path, label_path};
   data.image = {images.dims[1], images.dims[2], 1};
   data.pixels = std::move(images.values);
   data.labels = std::move(labels.values);

@@ -16,11 +16,12 @@ namespace cnnc {
 enum class Split : std::uint8_t { train, test };
 
 struct Dataset {
-  std::string name;                  // mnist
-  std::filesystem::path folder;      // where it was found
-  Dims image;                        // height, width, channels
-  std::vector<std::uint8_t> pixels;  // [count, height, width, channels]
-  std::vector<std::uint8_t> labels;  // [count]
+  std::string name;                               // mnist
+  std::filesystem::path folder;                   // where it was found
+  std::vector<std::filesystem::path> files = {};  // that it was read from
+  Dims image;                                     // height, width, channels
+  std::vector<std::uint8_t> pixels;               // [count, height, width, channels]
+  std::vector<std::uint8_t> labels;               // [count]
   std::int64_t count = 0;
   std::vector<std::string>
       class_names;  // by label; labels without a name print as numbers (class_name below)

@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <span>
+
+#include "runtime/not_finite.h"
 
 namespace cnnc {
 
@@ -22,11 +25,23 @@ Evaluation evaluate(Session& session, const Dataset& data) {
     for (std::int64_t row = 0; row < count; ++row) {
       const auto scores =
           std::span(outputs).subspan(static_cast<std::size_t>(row) * classes, classes);
+      if (!std::ranges::all_of(scores, [](double score) { return std::isfinite(score); })) {
+        ++result.not_finite;
+        continue;
+      }
       const auto best = std::ranges::max_element(scores) - scores.begin();
       result.correct += best == data.labels[static_cast<std::size_t>(first + row)];
     }
   }
   return result;
+}
+
+void require_finite(const Evaluation& evaluation) {
+  if (evaluation.not_finite == 0) return;
+  throw NotFinite(
+      fmt::format("the outputs for {} of {} images are not finite: these weights are of no use; "
+                  "train again",
+                  evaluation.not_finite, evaluation.count));
 }
 
 std::string to_string(const Evaluation& evaluation) {

@@ -14,10 +14,8 @@ namespace cnnc {
 /// or device, more than `limit` bytes.
 std::vector<std::byte> read_file(const std::filesystem::path& path, std::int64_t limit);
 
-/// Replaces `path` by the concatenated `parts`: into a temporary file in the same folder, fsync,
-/// rename. At any moment, and after any failure (Error with the reason), `path` holds either its
-/// old contents or all of the new. A symbolic link is followed; a device or pipe is written
-/// directly.
+/// Replaces `path` by the concatenated `parts`, or creates it: an OutputFile
+/// (runtime/output_file.h) says how and what it throws. `-` is standard output.
 void write_file(const std::filesystem::path& path,
                 std::span<const std::span<const std::byte>> parts);
 void write_file(const std::filesystem::path& path, std::string_view text);

@@ -7,6 +7,7 @@
 
 #include "runtime/compile.h"
 #include "runtime/file.h"
+#include "runtime/output_file.h"
 
 namespace cnnc {
 namespace {
@@ -123,6 +124,14 @@ Dataset read_dataset(const Options& options, const Model& model, Split split) {
   return load_dataset(folders, name, split);
 }
 
+void check_not_data(std::string_view flag, const std::filesystem::path& file, const Dataset& data) {
+  for (const auto& read : data.files) {
+    if (is_same_file(read, file))
+      throw UsageError(
+          fmt::format("{} {} is a file of the data set `{}`", flag, file.string(), data.name));
+  }
+}
+
 std::filesystem::path weights_path(const Options& options) {
   const std::string& given = options.command == Command::train ? options.output : options.weights;
   if (!given.empty()) return given;
@@ -133,7 +142,8 @@ Session open_session(const Options& options) {
   Language language = Language::standard();
   Model model = read_model(options.model, language);
   const auto path = weights_path(options);
-  if (options.weights.empty() && !std::filesystem::exists(path)) {
+  std::error_code ignored;  // reading it says what is wrong
+  if (options.weights.empty() && !std::filesystem::exists(path, ignored) && !ignored) {
     fail(
         "{}: no such file: train the model first (cnnc {} --train), or name its weights with "
         "--weights",

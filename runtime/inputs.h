@@ -48,6 +48,9 @@ SessionOptions session_options(const Options& options);
 /// The data set that the train section names; throws Error for a model without one.
 Dataset read_dataset(const Options& options, const Model& model, Split split);
 
+/// Throws UsageError where the file that `flag` writes is one of the data set.
+void check_not_data(std::string_view flag, const std::filesystem::path& file, const Dataset& data);
+
 /// --weights or -o, by default the model's stem + .safetensors in the current folder.
 std::filesystem::path weights_path(const Options& options);
 

@@ -1,8 +1,12 @@
 // The tool: parses its arguments and calls the library.
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
+#include <csignal>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <new>
 #include <string>
 #include <system_error>
@@ -10,16 +14,19 @@
 
 #include "ir/diagnostic.h"
 #include "runtime/commands.h"
+#include "runtime/log.h"
+#include "runtime/not_finite.h"
 #include "runtime/options.h"
-#include "runtime/training.h"
 
 namespace {
 
-enum ExitCode : int { kDone = 0, kBadInput = 1, kBadUsage = 2, kLossNotFinite = 3, kDefect = 70 };
+using cnnc::Log;
+
+enum ExitCode : int { kDone = 0, kBadInput = 1, kBadUsage = 2, kNotFinite = 3, kDefect = 70 };
 
 int complain(ExitCode code, std::string_view message) {
   std::fflush(stdout);
-  fmt::print(stderr, "{}\n", message);
+  Log(stderr).print("{}\n", message);
   return code;
 }
 
@@ -43,10 +50,13 @@ int checked_main(int argc, char** argv) {
     return guarded_main(argc, argv);
   } catch (const cnnc::UsageError& error) {
     return complain(kBadUsage, fmt::format("cnnc: {} (cnnc --help explains)", error.what()));
-  } catch (const cnnc::LossNotFinite& error) {
-    return complain(kLossNotFinite, fmt::format("cnnc: {}", error.what()));
+  } catch (const cnnc::NotFinite& error) {
+    return complain(kNotFinite, fmt::format("cnnc: {}", error.what()));
   } catch (const cnnc::Error& error) {
     return complain(kBadInput, error.what());
+  } catch (const std::filesystem::filesystem_error& error) {
+    return complain(kBadInput,
+                    fmt::format("{}: {}", error.path1().string(), error.code().message()));
   } catch (const std::system_error& error) {
     if (std::ferror(stdout) == 0) return complain(kDefect, defect(error));
     return kBadInput;  // main says so
@@ -57,13 +67,25 @@ int checked_main(int argc, char** argv) {
   }
 }
 
+/// A file that is opened would otherwise get the number of a standard stream that is closed, and
+/// what is meant for people. These cannot be written, as a closed one cannot.
+void open_standard_streams() {
+  while (true) {
+    const int fd = ::open("/dev/null", O_RDONLY);
+    if (fd > STDERR_FILENO) ::close(fd);
+    if (fd < 0 || fd > STDERR_FILENO) return;
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  open_standard_streams();
+  std::signal(SIGXFSZ, SIG_IGN);  // writing fails, and says so
   std::setvbuf(stdout, nullptr, _IOLBF, 1 << 16);
   const int code = checked_main(argc, argv);
-  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
-    return complain(kBadInput, "cnnc: standard output could not be written");
-  }
-  return code;
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
+    complain(kBadInput, "cnnc: standard output could not be written");
+  const bool told = std::ferror(stdout) == 0 && std::ferror(stderr) == 0;
+  return code == kDone && !told ? kBadInput : code;
 }

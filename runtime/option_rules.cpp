@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "runtime/output_file.h"
+
 namespace cnnc {
 namespace {
 
@@ -47,6 +49,7 @@ const std::vector<Applicability>& applicability() {
       {"--no-shuffle", {train}},
       {"--init", {train}},
       {"--metrics", {train}},
+      {"--overwrite", {train}},
       {"--batch", {train, emit, run_passes, interpret, diff, time_passes, bench, explain}},
       {"--threads", {train, evaluate, predict, bench, explain}},
       {"--precision",
@@ -74,14 +77,6 @@ struct NamedFile {
   std::string_view flag;
   std::filesystem::path path;
 };
-
-bool is_same_file(const std::filesystem::path& a, const std::filesystem::path& b) {
-  std::error_code error;  // unreadable: reported when it is opened
-  const auto resolved = [&](const std::filesystem::path& path) {
-    return std::filesystem::weakly_canonical(std::filesystem::absolute(path, error), error);
-  };
-  return resolved(a) == resolved(b);
-}
 
 /// Whether the file that -o writes is the model's own next version.
 bool rewrites_model(const Options& options) {

@@ -106,6 +106,9 @@ void add_training_flags(CLI::App& app, Options& options, Flags& flags) {
                  "start from these weights; momentum and schedule begin again")
       ->type_name("FILE.safetensors")
       ->group(group);
+  app.add_flag("--overwrite", options.overwrite,
+               "replace weights that are there; otherwise the new ones get another name")
+      ->group(group);
   app.add_option("--metrics", options.metrics, "write loss and accuracy as JSON lines")
       ->type_name("FILE.jsonl")
       ->group(group);

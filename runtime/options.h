@@ -33,12 +33,13 @@ enum class Command : std::uint8_t {
 
 struct Options {
   Command command = Command::summary;
-  std::string model;    // path; for the compiler's commands also FILE.graph or FILE.loops
-  std::string data;     // folder; empty: the usual places
-  std::string weights;  // read by --eval and --predict; empty: the model's stem + .safetensors
-  std::string output;   // -o; empty: as above for --train, standard output for texts
-  std::string init;     // weights to start training from
-  std::string metrics;  // JSON lines
+  std::string model;       // path; for the compiler's commands also FILE.graph or FILE.loops
+  std::string data;        // folder; empty: the usual places
+  std::string weights;     // read by --eval and --predict; empty: the model's stem + .safetensors
+  std::string output;      // -o; empty: as above for --train, standard output for texts
+  std::string init;        // weights to start training from
+  std::string metrics;     // JSON lines
+  bool overwrite = false;  // --train may replace weights
   std::vector<std::string> predictions;  // PNG files or indices of test images
   std::string picture;                   // of --show-data
   std::string stage;                     // of --emit

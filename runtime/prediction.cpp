@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "runtime/not_finite.h"
+
 namespace cnnc {
 namespace {
 
@@ -36,8 +38,13 @@ std::vector<ClassScore> predict(Session& session, std::span<const std::uint8_t> 
     fail("one image has {} bytes; got {}", session.image_size(), image.size());
   }
   std::vector<ClassScore> scores;
-  for (std::size_t i = 0; i < outputs.size(); ++i)
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    if (!std::isfinite(outputs[i])) {
+      throw NotFinite(fmt::format(
+          "the output for class {} is not finite: these weights are of no use; train again", i));
+    }
     scores.push_back({static_cast<std::int64_t>(i), outputs[i]});
+  }
   std::ranges::stable_sort(
       scores, [](const ClassScore& a, const ClassScore& b) { return a.score > b.score; });
   if (scores.size() > most) scores.resize(most);

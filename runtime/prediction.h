@@ -17,7 +17,7 @@ struct ClassScore {
 };
 
 /// The classes of one image (bytes h, w, c) by descending score, the first of equals first; at most
-/// `most`.
+/// `most`. Throws NotFinite where a score is NaN or infinite.
 std::vector<ClassScore> predict(Session& session, std::span<const std::uint8_t> image,
                                 std::size_t most = 3);
 

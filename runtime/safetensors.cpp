@@ -252,14 +252,25 @@ Tensors read_safetensors(const std::filesystem::path& path) {
   return parse_safetensors(read_file(path, kMaxFile), path.string());
 }
 
-void write_safetensors(const std::filesystem::path& path, const Tensors& tensors,
-                       const Metadata& metadata) {
+std::size_t safetensors_size(const Tensors& tensors, const Metadata& metadata) {
+  std::size_t size = sizeof(std::uint64_t) + header_text(tensors, metadata).size();
+  for (const auto& [name, tensor] : tensors) size += tensor.bytes().size();
+  return size;
+}
+
+void write_safetensors(OutputFile& file, const Tensors& tensors, const Metadata& metadata) {
   const std::string header = header_text(tensors, metadata);
   const std::uint64_t length = header.size();
   std::vector<std::span<const std::byte>> parts = {std::as_bytes(std::span(&length, 1)),
                                                    std::as_bytes(std::span(header))};
   for (const auto& [name, tensor] : tensors) parts.push_back(tensor.bytes());
-  write_file(path, parts);
+  file.write(parts);
+}
+
+void write_safetensors(const std::filesystem::path& path, const Tensors& tensors,
+                       const Metadata& metadata) {
+  OutputFile file(path, safetensors_size(tensors, metadata));
+  write_safetensors(file, tensors, metadata);
 }
 
 }  // namespace cnnc

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "ir/tensor.h"
+#include "runtime/output_file.h"
 
 namespace cnnc {
 
@@ -23,9 +24,11 @@ Tensors read_safetensors(const std::filesystem::path& path);
 /// The same from memory; `name` is what messages call it.
 Tensors parse_safetensors(std::span<const std::byte> bytes, std::string_view name);
 
-/// Writes `tensors` in the order of their names, reproducibly (no time stamp), complete or not at
-/// all (write_file).
+/// Writes `tensors` in the order of their names, reproducibly (no time stamp).
+void write_safetensors(OutputFile& file, const Tensors& tensors, const Metadata& metadata = {});
 void write_safetensors(const std::filesystem::path& path, const Tensors& tensors,
                        const Metadata& metadata = {});
+/// How many bytes that takes.
+std::size_t safetensors_size(const Tensors& tensors, const Metadata& metadata = {});
 
 }  // namespace cnnc

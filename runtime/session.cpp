@@ -14,8 +14,9 @@
 namespace cnnc {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 constexpr std::int64_t kDefaultBatch = 128;
-constexpr std::int64_t kInferenceBatch = 128;
 
 void write(Executable& executable, const std::string& name, const Tensor& tensor) {
   if (!executable.has(name)) return;
@@ -69,6 +70,7 @@ struct Session::State {
   SessionOptions options;
   std::vector<Parameter> parameters;
   std::int64_t image_size = 0, classes = 0;
+  std::int64_t inference_batch = 1;  // most images a call of the program that infers
   ThreadPool pool;
   Tensors host;  // the weights, while no training program holds them
   std::optional<Executable> training, inference;
@@ -79,7 +81,7 @@ struct Session::State {
 
   ModelGraph graph(Mode mode) const {
     return build_graph(model, language, mode,
-                       mode == Mode::train ? *options.batch : kInferenceBatch, options.real);
+                       mode == Mode::train ? *options.batch : inference_batch, options.real);
   }
 
   Executable compiled(const Graph& graph) const {
@@ -121,13 +123,11 @@ struct Session::State {
     return host;
   }
 
-  Executable& inference_program() {
-    if (!inference) inference.emplace(compiled(graph(Mode::infer).graph));
-    if (!inference_is_current) {
-      for (const auto& [name, tensor] : current()) write(*inference, name, tensor);
-      inference_is_current = true;
-    }
-    return *inference;
+  /// Gives the program that infers the weights of the one that trains.
+  void update_inference() {
+    if (inference_is_current) return;
+    for (const auto& [name, tensor] : current()) write(*inference, name, tensor);
+    inference_is_current = true;
   }
 };
 
@@ -144,7 +144,10 @@ Session::Session(Model model, Language language, SessionOptions options)
 
   const Mode mode = train ? Mode::train : Mode::infer;
   ModelGraph graph = state.graph(mode);
-  check_size(state.model, graph, mode == Mode::train ? *state.options.batch : kInferenceBatch);
+  state.inference_batch =
+      inference_batch(state.model, graph, mode == Mode::train ? *state.options.batch : 0);
+  check_size(state.model, graph,
+             mode == Mode::train ? *state.options.batch : state.inference_batch);
   state.parameters = std::move(graph.parameters);
   state.image_size = element_count(state.model.input, 1);
   const auto output = graph.graph.output("output");
@@ -179,7 +182,6 @@ void Session::set_weights(const Tensors& weights, std::string_view source) {
 Tensors Session::weights() { return state_->current(); }
 
 std::chrono::duration<double> Session::compile_training() {
-  using Clock = std::chrono::steady_clock;
   State& state = *state_;
   if (state.training) return {};
   if (!state.model.train)
@@ -189,6 +191,14 @@ std::chrono::duration<double> Session::compile_training() {
   const auto stop = Clock::now();
   state.write_training();
   return stop - start;
+}
+
+std::chrono::duration<double> Session::compile_inference() {
+  State& state = *state_;
+  if (state.inference) return {};
+  const auto start = Clock::now();
+  state.inference.emplace(state.compiled(state.graph(Mode::infer).graph));
+  return Clock::now() - start;
 }
 
 StepResult Session::train_step(const Batch& batch, const StepInputs& inputs) {
@@ -227,12 +237,15 @@ std::vector<double> Session::infer(std::span<const std::uint8_t> images) {
   if (images.size() % size != 0) {
     fail("{} bytes are not a whole number of images of {} bytes", images.size(), size);
   }
-  Executable& program = state.inference_program();
+  compile_inference();
+  state.update_inference();
+  Executable& program = *state.inference;
   std::vector<double> result;
   const std::size_t total = images.size() / size;
   result.reserve(total * static_cast<std::size_t>(state.classes));
-  for (std::size_t first = 0; first < total; first += kInferenceBatch) {
-    const std::size_t count = std::min<std::size_t>(kInferenceBatch, total - first);
+  const auto batch = static_cast<std::size_t>(state.inference_batch);
+  for (std::size_t first = 0; first < total; first += batch) {
+    const std::size_t count = std::min(batch, total - first);
     write_rows(program, "image", images.subspan(first * size, count * size));
     program.run(static_cast<std::int64_t>(count), state.pool);
     const TensorRef output = program.tensor("output");

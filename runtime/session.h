@@ -84,6 +84,8 @@ class Session {
   /// Compiles the training step, from the model to the callable program, and says how long it took
   /// (zero when it was there already).
   std::chrono::duration<double> compile_training();
+  /// The same for the program that infers.
+  std::chrono::duration<double> compile_inference();
   /// One step of the optimizer on 1 .. batch rows.
   StepResult train_step(const Batch& batch, const StepInputs& inputs);
   /// What the model yields for each of `images` (any number): [count, classes()].

@@ -7,6 +7,9 @@
 
 namespace cnnc {
 
+/// How many threads can run at a time (the affinity mask).
+int usable_cores();
+
 /// A task of a parallel loop: iterations begin .. end, on worker 0 .. size()-1.
 using ParallelBody = void (*)(void* data, std::int64_t begin, std::int64_t end,
                               std::int64_t worker);
@@ -15,7 +18,7 @@ using ParallelBody = void (*)(void* data, std::int64_t begin, std::int64_t end,
 /// free; results must not depend on who runs what.
 class ThreadPool {
  public:
-  /// size 0: all usable cores (the affinity mask).
+  /// size 0: as many as there are usable cores.
   explicit ThreadPool(int size = 0);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;

@@ -1,15 +1,18 @@
 // cnnc MODEL --train
 #include <fmt/format.h>
-#include <unistd.h>
 
+#include <cmath>
+#include <exception>
 #include <optional>
 
 #include "runtime/commands.h"
-#include "runtime/file.h"
 #include "runtime/inputs.h"
 #include "runtime/interrupt.h"
+#include "runtime/log.h"
 #include "runtime/metrics.h"
+#include "runtime/not_finite.h"
 #include "runtime/prediction.h"
+#include "runtime/save_weights.h"
 #include "runtime/terminal.h"
 #include "runtime/training.h"
 #include "runtime/training_warnings.h"
@@ -19,24 +22,18 @@ namespace {
 
 constexpr std::int64_t kPlainLinesPerEpoch = 4;
 
-/// Fails before the hours of training rather than after them.
-void require_writable(const std::filesystem::path& path) {
-  const auto folder = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
-  if (std::filesystem::is_directory(path))
-    fail("{}: is a folder; weights need a file", path.string());
-  if (!std::filesystem::is_directory(folder))
-    fail("{}: cannot be written: there is no folder {}", path.string(), folder.string());
-  if (access(folder.c_str(), W_OK) != 0)
-    fail("{}: cannot be written: no permission in {}", path.string(), folder.string());
+/// Four decimals, but no -0 and no row of digits.
+std::string loss_text(double loss) {
+  if (std::abs(loss) < 5e-5) return "0.0000";
+  return std::abs(loss) < 1e6 ? fmt::format("{:.4f}", loss) : fmt::format("{:.4g}", loss);
 }
 
 /// The first ten images in two rows, each under its label.
-std::string draw_first_images(const Dataset& data) {
+std::string draw_first_images(const Dataset& data, int terminal) {
   constexpr std::int64_t kPerRow = 5;
-  const Shading shading = shading_for(STDOUT_FILENO);
-  const int columns =
-      std::max(4, (terminal_width(STDOUT_FILENO) - 2 * (static_cast<int>(kPerRow) - 1)) /
-                      static_cast<int>(kPerRow));
+  const Shading shading = shading_for(terminal);
+  const int columns = std::max(4, (terminal_width(terminal) - 2 * (static_cast<int>(kPerRow) - 1)) /
+                                      static_cast<int>(kPerRow));
   const auto width = static_cast<std::size_t>(drawn_width(data.image, columns));
   std::string text;
   for (std::int64_t first = 0; first < std::min<std::int64_t>(10, data.count); first += kPerRow) {
@@ -61,13 +58,17 @@ std::string draw_first_images(const Dataset& data) {
 /// elsewhere.
 class TrainingView {
  public:
-  explicit TrainingView(const TrainPlan& plan)
+  TrainingView(const TrainPlan& plan, const Log& log)
       : plan_(plan),
-        terminal_(is_terminal(STDOUT_FILENO)),
-        progress_(STDOUT_FILENO, "training", plan.steps) {}
+        log_(log),
+        terminal_(is_terminal(log.descriptor())),
+        progress_(log.descriptor(), "training", plan.steps) {}
 
   void show(const StepReport& report) {
-    if (report.step == 1) print("step 1: loss {:.4f}\n", report.loss);
+    steps_ = report.step;
+    highest_rate_ = std::max(highest_rate_, report.learning_rate);
+    if (report.step == 1) print("step 1: loss {}\n", loss_text(report.loss));
+    warn_once(report.watch);
     if (terminal_) {
       if (progress_.due()) progress_.update(report.step, state(report));
     } else if (begins_new_part(report.step_of_epoch)) {
@@ -76,20 +77,27 @@ class TrainingView {
   }
 
   void show(const EpochReport& report) {
-    print("epoch {} of {}: loss {:.4f}, accuracy {:.2f} %{}, {:.0f} images/s, {:.1f} s\n",
-          report.epoch, plan_.epochs, report.loss, 100 * report.accuracy,
+    print("epoch {} of {}: loss {}, accuracy {:.2f} %{}, {:.0f} images/s, {:.1f} s\n", report.epoch,
+          plan_.epochs, loss_text(report.loss), 100 * report.accuracy,
           report.test ? fmt::format(", test accuracy {:.2f} %", 100 * report.test->accuracy()) : "",
           report.images_per_second, report.seconds);
   }
 
+  void warn_once(const LossWatch& watch) {
+    if (!watch.diverged() || warned_) return;
+    warned_ = true;
+    print("the loss, lately {}, is far above that of guessing, {:.2f}: try --lr {:g}\n",
+          loss_text(watch.mean()), watch.guessing(), highest_rate_ / 10);
+  }
+
   void clear() { progress_.clear(); }
+  std::int64_t steps() const { return steps_; }  // that were shown
 
  private:
   template <class... Args>
   void print(fmt::format_string<Args...> format, Args&&... args) {
     progress_.clear();
-    fmt::print(format, std::forward<Args>(args)...);
-    std::fflush(stdout);
+    log_.print(format, std::forward<Args>(args)...);
   }
 
   /// Whether a quarter of the epoch's steps ends here, the last one not counted: the epoch's own
@@ -103,26 +111,30 @@ class TrainingView {
 
   std::string state(const StepReport& report) const {
     return fmt::format(
-        "epoch {}/{}, loss {:.4f}, accuracy {:.2f} %, {:.0f} images/s", report.epoch, plan_.epochs,
-        report.loss_so_far,
+        "epoch {}/{}, loss {}, accuracy {:.2f} %, {:.0f} images/s", report.epoch, plan_.epochs,
+        loss_text(report.loss_so_far),
         100 * static_cast<double>(report.correct) / static_cast<double>(report.images),
         static_cast<double>(report.images) / report.seconds);
   }
 
   TrainPlan plan_;
+  Log log_;
   bool terminal_;
   Progress progress_;
+  std::int64_t steps_ = 0;
+  double highest_rate_ = 0;
+  bool warned_ = false;
 };
 
-void show_predictions(Session& session, const Dataset& test) {
+void show_predictions(Session& session, const Dataset& test, const Log& log) {
   for (std::int64_t i = 0; i < std::min<std::int64_t>(3, test.count); ++i) {
     const auto scores = predict(session, test.pixels_of(i));
     const auto title = fmt::format("test image {}, labelled {}", i,
                                    class_name(test, test.labels[static_cast<std::size_t>(i)]));
-    fmt::print("\n{}", draw_prediction(test.pixels_of(i), test.image, title, scores,
-                                       test.class_names, shading_for(STDOUT_FILENO)));
+    log.print("\n{}", draw_prediction(test.pixels_of(i), test.image, title, scores,
+                                      test.class_names, shading_for(log.descriptor())));
   }
-  fmt::print("\n");
+  log.print("\n");
 }
 
 TrainOptions train_options(const Options& options) {
@@ -137,14 +149,14 @@ TrainOptions train_options(const Options& options) {
 struct Prepared {
   Session session;
   Dataset train, test;
+  OutputFile weights;
 };
 
-/// Everything that can be wrong with the inputs is found here, before the first step.
+/// Everything that can be wrong with inputs and outputs is found here, before the first step.
 Prepared prepare(const Options& options) {
   Language language = Language::standard();
   Model model = read_model(options.model, language);
   if (!model.train) fail("{}: has no train section, so it cannot be trained", options.model);
-  require_writable(weights_path(options));
   std::optional<Tensors> initial;
   if (!options.init.empty()) initial = read_safetensors(options.init);
   Session session(std::move(model), std::move(language), session_options(options));
@@ -153,28 +165,43 @@ Prepared prepare(const Options& options) {
   Dataset test = read_dataset(options, session.model(), Split::test);
   check_fits(train, session.model().input, session.classes());
   check_fits(test, session.model().input, session.classes());
-  return {std::move(session), std::move(train), std::move(test)};
+  for (const Dataset* data : {&train, &test}) {
+    check_not_data("-o", weights_path(options), *data);
+    if (!options.metrics.empty()) check_not_data("--metrics", options.metrics, *data);
+  }
+  OutputFile weights = open_weights(options, session.weights());
+  return {std::move(session), std::move(train), std::move(test), std::move(weights)};
 }
 
-}  // namespace
+void announce(const Options& options, Prepared& run, const TrainPlan& plan, const Log& log) {
+  log.print("{}: {} images to train on, {} to test, from {}\n", run.train.name, run.train.count,
+            run.test.count, run.train.folder.string());
+  if (const auto path = weights_path(options); run.weights.path() != path) {
+    log.print("{} stays (no --overwrite); weights go to {}\n", path.string(),
+              run.weights.path().string());
+  }
+  if (options.steps && *options.steps > plan.scheduled_steps) {
+    log.print("--steps {}: the training ends after {}, with epoch {} (--epochs N for more)\n",
+              *options.steps, plan.scheduled_steps, plan.epochs);
+  }
+  if (const auto warning = last_batch_warning(run.session, run.train.count); !warning.empty())
+    Log(stderr).print("{}\n", warning);
+  if (is_terminal(log.descriptor()))
+    log.print("\n{}\n", draw_first_images(run.train, log.descriptor()));
+  const double seconds = run.session.compile_training().count();
+  log.print("compiled the training step in {:.0f} ms; {} thread{}\n", 1e3 * seconds,
+            run.session.threads(), run.session.threads() == 1 ? "" : "s");
+}
 
-int run_train(const Options& options) {
-  auto [session, training_data, test_data] = prepare(options);
-  const bool terminal = is_terminal(STDOUT_FILENO);
-  std::optional<MetricsFile> metrics;
-  if (!options.metrics.empty()) metrics.emplace(options.metrics);
-  fmt::print("{}: {} images to train on, {} to test, from {}\n", training_data.name,
-             training_data.count, test_data.count, training_data.folder.string());
-  const auto warning = last_batch_warning(session, training_data.count);
-  if (!warning.empty()) fmt::print(stderr, "{}\n", warning);
-  if (terminal) fmt::print("\n{}\n", draw_first_images(training_data));
-  const double seconds = session.compile_training().count();
-  fmt::print("compiled the training step in {:.0f} ms; {} thread{}\n", 1e3 * seconds,
-             session.threads(), session.threads() == 1 ? "" : "s");
+/// What came of the steps. Where they ended in `failure`, it is not about numbers that are not
+/// finite, and the weights are those of the last step.
+struct Trained {
+  TrainResult result;
+  std::exception_ptr failure;
+};
 
-  const InterruptGuard guard;
-  const TrainOptions how = train_options(options);
-  TrainingView view(plan_training(session, training_data.count, how));
+Trained train_shown(const Options& options, Prepared& run, TrainingView& view, MetricsFile* metrics,
+                    const InterruptGuard& interrupt) {
   TrainCallbacks callbacks;
   callbacks.step = [&](const StepReport& report) {
     if (metrics) metrics->write(report);
@@ -184,20 +211,76 @@ int run_train(const Options& options) {
     if (metrics) metrics->write(report);
     view.show(report);
   };
-  callbacks.stop = [&] { return guard.interrupted(); };
-  const TrainResult result = train(session, training_data, &test_data, how, callbacks);
-  view.clear();
-
-  const auto path = weights_path(options);
-  write_safetensors(path, session.weights());
-  if (metrics) metrics->close();
-  if (result.stopped) {
-    fmt::print("stopped after step {}; weights written to {}\n", result.steps, path.string());
-    return 128 + guard.signal();
+  callbacks.stop = [&] { return interrupt.interrupted(); };
+  Trained trained;
+  try {
+    trained.result = train(run.session, run.train, &run.test, train_options(options), callbacks);
+    view.warn_once(trained.result.watch);
+  } catch (const NotFinite&) {
+    throw;
+  } catch (...) {
+    if (view.steps() == 0) throw;
+    trained.result.steps = view.steps();
+    trained.failure = std::current_exception();
   }
-  if (terminal) show_predictions(session, test_data);
-  fmt::print("weights written to {}\n{}\n", path.string(), to_string(result.test.value()));
-  return 0;
+  view.clear();
+  return trained;
+}
+
+/// Tells what could not be written. Returns the exit code.
+int report_trouble(std::string text, std::optional<MetricsFile>& metrics) {
+  try {
+    if (metrics) metrics->close();
+  } catch (const Error& error) {
+    text += (text.empty() ? "" : "\n") + std::string(error.what());
+  }
+  if (!text.empty()) Log(stderr).print("{}\n", text);
+  return text.empty() ? 0 : 1;
+}
+
+/// Saves the weights, then tells how it went. Returns the exit code.
+int finish(const Options& options, Prepared& run, const Trained& trained,
+           std::optional<MetricsFile>& metrics, const InterruptGuard& interrupt, const Log& log) {
+  const TrainResult& result = trained.result;
+  const auto announced = run.weights.path();
+  // A network that is not finished never takes the place of one that is.
+  if (trained.failure || result.stopped || result.watch.diverged()) run.weights.keep_existing();
+  const SavedWeights saved = save_weights(run.weights, options, run.session.weights());
+  const int code = report_trouble(saved.trouble, metrics);
+  std::string where = shown_name(saved.path);
+  if (saved.path != announced && saved.trouble.empty())
+    where += fmt::format("; {} stays", announced.string());
+  if (trained.failure) {
+    log.print("failed after step {}; weights written to {}\n", result.steps, where);
+    std::rethrow_exception(trained.failure);
+  }
+  if (result.stopped) {
+    log.print("stopped after step {}; weights written to {}\n", result.steps, where);
+    return 128 + interrupt.signal();
+  }
+  if (is_terminal(log.descriptor())) show_predictions(run.session, run.test, log);
+  log.print("weights written to {}\n{}\n", where, to_string(result.test.value()));
+  return code;
+}
+
+}  // namespace
+
+int run_train(const Options& options) {
+  const InterruptGuard interrupt;
+  const BrokenPipeGuard pipes;
+  const Log log = log_beside(weights_path(options), options.metrics);
+  Prepared run = prepare(options);
+  const TrainPlan plan = plan_training(run.session, run.train.count, train_options(options));
+  announce(options, run, plan, log);
+  if (interrupt.interrupted()) {
+    log.print("stopped before the first step; nothing was written\n");
+    return 128 + interrupt.signal();
+  }
+  std::optional<MetricsFile> metrics;
+  if (!options.metrics.empty()) metrics.emplace(options.metrics);
+  TrainingView view(plan, log);
+  const Trained trained = train_shown(options, run, view, metrics ? &*metrics : nullptr, interrupt);
+  return finish(options, run, trained, metrics, interrupt, log);
 }
 
 }  // namespace cnnc

@@ -6,12 +6,15 @@
 #include <numeric>
 #include <vector>
 
+#include "runtime/not_finite.h"
 #include "runtime/random.h"
 
 namespace cnnc {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+constexpr std::int64_t kRowsToTry = 128;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -32,21 +35,19 @@ double scheduled_rate(const Session& session, const TrainPlan& plan, std::int64_
                        session.model().train->schedule.arguments);
 }
 
-[[noreturn]] void training_is_lost(std::string_view what, const StepReport& report) {
-  throw LossNotFinite(fmt::format(
-      "{} step {} (epoch {}), so the weights are lost; the last learning rate was {:g}. "
-      "Try a lower one: --lr {:g}",
-      what, report.step, report.epoch, report.learning_rate, report.learning_rate / 10));
+bool all_finite(std::span<const double> values) {
+  return std::ranges::all_of(values, [](double value) { return std::isfinite(value); });
 }
 
-/// A step's loss is from before its update: the last update shows in the weights alone.
-void require_finite_weights(Session& session, const StepReport& last) {
-  for (const auto& [name, tensor] : session.weights()) {
-    for (std::int64_t i = 0; i < tensor.size(); ++i) {
-      if (!std::isfinite(tensor.get(i)))
-        training_is_lost(fmt::format("{} is no longer finite after", name), last);
-    }
-  }
+double loss_of_guessing(const Session& session) {
+  const auto& guess = session.language().losses.at(session.model().train->loss.name)->of_guessing;
+  return guess ? guess(session.classes()) : 0;
+}
+
+/// What an evaluation needs must not be missing after hours of training.
+void try_inference(Session& session, const Dataset& data) {
+  const std::int64_t count = std::min<std::int64_t>(kRowsToTry, data.count);
+  session.infer(std::span(data.pixels).first(static_cast<std::size_t>(count * data.image_size())));
 }
 
 /// One run: what its steps share.
@@ -57,7 +58,9 @@ struct Run {
   const TrainOptions& options;
   const TrainCallbacks& callbacks;
   const ScheduleDef& schedule;
+  LossWatch watch;
   std::int64_t step = 0;  // steps done
+  double highest_rate = 0;
   bool stopped = false;
   Batch batch{};
 
@@ -66,6 +69,7 @@ struct Run {
 
   void train_batch(std::span<const std::int64_t> indices, StepReport& report) {
     report.learning_rate = scheduled_rate(session, plan, step, schedule);
+    highest_rate = std::max(highest_rate, report.learning_rate);
     report.step = ++step;
     ++report.step_of_epoch;
     gather(data, indices, batch);
@@ -73,10 +77,44 @@ struct Run {
         batch, {.learning_rate = report.learning_rate, .step = report.step, .epoch = report.epoch});
     const auto count = static_cast<double>(indices.size());
     const auto before = static_cast<double>(report.images);
-    report.loss = result.loss;
+    report.loss = result.loss + 0.0;  // no -0
     report.images += static_cast<std::int64_t>(indices.size());
     report.correct += result.correct;
     report.loss_so_far = (report.loss_so_far * before + result.loss * count) / (before + count);
+    watch.note(report.loss);
+    report.watch = watch;
+  }
+
+  [[noreturn]] void lose(std::string_view what, const StepReport& last) const {
+    throw NotFinite(
+        fmt::format("{} step {} (epoch {}), so the weights are lost. The learning rate was {:g}; "
+                    "try a lower one: --lr {:g}",
+                    what, last.step, last.epoch, highest_rate, highest_rate / 10));
+  }
+
+  void require_finite_loss(const StepReport& last) const {
+    if (std::isfinite(last.loss)) return;
+    const std::string_view what = std::isnan(last.loss) ? "nan" : "infinite";
+    if (last.step == 1) {
+      throw NotFinite(
+          fmt::format("the loss is {} at step 1, before any update: the network, or the weights "
+                      "that it starts from, make it so, not the learning rate",
+                      what));
+    }
+    lose(fmt::format("the loss is {} at", what), last);
+  }
+
+  /// A step's loss is from before its update: what the last update did shows only in the weights
+  /// and in what they yield.
+  void require_finite_network(const StepReport& last) {
+    for (const auto& [name, tensor] : session.weights()) {
+      for (std::int64_t i = 0; i < tensor.size(); ++i) {
+        if (!std::isfinite(tensor.get(i)))
+          lose(fmt::format("{} is no longer finite after", name), last);
+      }
+    }
+    if (!all_finite(session.infer(batch.images)))
+      lose("what the network yields is no longer finite after", last);
   }
 
   StepReport train_epoch(std::int64_t epoch) {
@@ -88,10 +126,7 @@ struct Run {
       train_batch(std::span(order).subspan(first, std::min(batch_size, order.size() - first)),
                   report);
       report.seconds += seconds_since(start);
-      if (!std::isfinite(report.loss)) {
-        training_is_lost(std::isnan(report.loss) ? "the loss is nan at" : "the loss is infinite at",
-                         report);
-      }
+      require_finite_loss(report);
       if (callbacks.step) callbacks.step(report);
       ask();
     }
@@ -121,15 +156,22 @@ TrainResult train(Session& session, const Dataset& train, const Dataset* test,
   check_fits(train, session.model().input, session.classes());
   if (test) check_fits(*test, session.model().input, session.classes());
   session.compile_training();  // so that no step's time holds it
+  try_inference(session, test ? *test : train);
   const auto& schedules = session.language().schedules;
-  Run run{session, train,     plan,
-          options, callbacks, *schedules.at(session.model().train->schedule.name)};
+  Run run{session,
+          train,
+          plan,
+          options,
+          callbacks,
+          *schedules.at(session.model().train->schedule.name),
+          LossWatch(loss_of_guessing(session))};
 
   TrainResult result;
   for (std::int64_t epoch = 1; epoch <= plan.epochs && !run.done(); ++epoch) {
     const auto start = Clock::now();
     const StepReport steps = run.train_epoch(epoch);
-    if (run.done()) require_finite_weights(session, steps);
+    result.steps = run.step;
+    run.require_finite_network(steps);
     if (run.stopped) break;
     EpochReport report;
     report.epoch = epoch;
@@ -138,13 +180,19 @@ TrainResult train(Session& session, const Dataset& train, const Dataset* test,
     report.accuracy = static_cast<double>(steps.correct) / static_cast<double>(steps.images);
     report.images_per_second = static_cast<double>(steps.images) / steps.seconds;
     if (test) report.test = evaluate(session, *test);
+    if (report.test && report.test->not_finite > 0) {
+      run.lose(fmt::format("what the network yields for {} of {} test images is not finite after",
+                           report.test->not_finite, report.test->count),
+               steps);
+    }
     report.seconds = seconds_since(start);
     result.test = report.test;
     if (callbacks.epoch) callbacks.epoch(report);
-    run.ask();  // a wish that came during the evaluation
+    if (!run.done()) run.ask();  // a wish that came during the evaluation
   }
-  result.steps = run.step;
+  run.watch.finish();
   result.stopped = run.stopped;
+  result.watch = run.watch;
   return result;
 }
 

@@ -8,6 +8,7 @@
 
 #include "runtime/dataset.h"
 #include "runtime/evaluation.h"
+#include "runtime/loss_watch.h"
 #include "runtime/session.h"
 
 namespace cnnc {
@@ -36,6 +37,7 @@ struct StepReport {
   std::int64_t images = 0, correct = 0;  // so far in this epoch
   double loss_so_far = 0;                // mean over them
   double seconds = 0;                    // of the epoch's steps alone
+  LossWatch watch{0};                    // of the run so far
 };
 
 struct EpochReport {
@@ -55,13 +57,8 @@ struct TrainCallbacks {
 struct TrainResult {
   std::int64_t steps = 0;
   bool stopped = false;                 // by TrainCallbacks::stop
+  LossWatch watch{0};                   // of the whole run
   std::optional<Evaluation> test = {};  // of the last epoch
-};
-
-/// Thrown where the loss of a step is NaN or infinite. The session's weights are spoilt then.
-class LossNotFinite : public Error {
- public:
-  using Error::Error;
 };
 
 /// Throws Error where the model has no train section.
@@ -69,7 +66,10 @@ TrainPlan plan_training(const Session& session, std::int64_t images, const Train
 
 /// Trains on `train` and evaluates on `test` (may be null) after each epoch. The last batch of an
 /// epoch may be smaller; it trains too. Same data, seed and target: same weights, bit for bit,
-/// whatever the number of threads. Throws LossNotFinite, and Error for data that do not fit.
+/// whatever the number of threads. Throws NotFinite where a loss, weights or outputs are, with the
+/// learning rate to try; the session's weights are spoilt then. What else it throws, as Error for
+/// data that do not fit, leaves them as the last step made them. Both programs are compiled, and
+/// the one that infers has run, before the first step.
 TrainResult train(Session& session, const Dataset& train, const Dataset* test,
                   const TrainOptions& options = {}, const TrainCallbacks& callbacks = {});
 

@@ -218,7 +218,7 @@ const std::regex kPlace(
     "|kernel (k|is called)|graph 'g'|optimizer |gradient of 'w'|floor has no|: a has no place"
     "|--data |pass '|stage ");
 const std::regex kWhole(
-    "(cannot read|cannot be written|cannot write( beside it)?|writing failed): "
+    "(cannot read|cannot be written|cannot write( beside it| [0-9]+ bytes)?|writing failed): "
     "|is a folder|is not a regular file|no such file|not found: no|in this folder"
     "|bytes, (more than the limit|too short)|has no train section|holds (a graph|loops), not"
     "|no images: sizes|labels, but|its images are|images of \\[|but the model's input is"

@@ -75,7 +75,11 @@ struct ProcessOptions {
   rlim_t memory = RLIM_INFINITY;     // bytes of addresses that it may have
   std::string output;                // a file in place of the one that is read back
   std::map<std::string, std::string> environment;
-  std::function<bool()> interrupt_when;  // SIGINT as soon as this holds
+  std::function<bool()> interrupt_when;  // `signal` as soon as this holds
+  int signal = SIGINT;
+  std::vector<int> ignored;      // signals, as nohup leaves them
+  std::vector<int> closed;       // of the standard streams
+  std::function<void()> before;  // done by the process before it becomes the tool
 };
 
 /// `cnnc arguments...` in `folder`, which is its data folder and its home, too.
@@ -87,6 +91,7 @@ inline Outcome run_tool(const std::filesystem::path& folder, std::vector<std::st
   for (auto& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
 
+  std::filesystem::remove(out);  // what an earlier run said
   const pid_t child = fork();
   if (child == 0) {
     if (chdir(folder.c_str()) != 0) _exit(126);
@@ -104,8 +109,10 @@ inline Outcome run_tool(const std::filesystem::path& folder, std::vector<std::st
     if (options.file_size != RLIM_INFINITY) {
       const rlimit limit{options.file_size, options.file_size};
       setrlimit(RLIMIT_FSIZE, &limit);
-      signal(SIGXFSZ, SIG_IGN);
     }
+    for (const int number : options.ignored) signal(number, SIG_IGN);
+    if (options.before) options.before();
+    for (const int fd : options.closed) close(fd);
     execv(argv[0], argv.data());
     _exit(127);
   }
@@ -113,7 +120,7 @@ inline Outcome run_tool(const std::filesystem::path& folder, std::vector<std::st
   if (options.interrupt_when) {
     bool sent = false;
     while (waitpid(child, &status, WNOHANG) == 0) {
-      if (!sent && options.interrupt_when()) sent = kill(child, SIGINT) == 0;
+      if (!sent && options.interrupt_when()) sent = kill(child, options.signal) == 0;
       std::this_thread::sleep_for(std::chrono::milliseconds(2));
     }
   } else {

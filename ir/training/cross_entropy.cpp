@@ -1,5 +1,10 @@
 // cross_entropy: the mean over the call's rows of -log(prediction[label]), for predictions that are
 // probabilities (softmax).
+#include <algorithm>
+#include <cmath>
+#include <iterator>
+#include <string_view>
+
 #include "ir/layer.h"
 #include "ir/ops/window.h"
 #include "ir/unbounded.h"
@@ -41,6 +46,8 @@ void build(Builder& builder, Value prediction, Value label, const Attributes&) {
   builder.output("correct", builder.reduce_sum(builder.cast(right, type.scalar), {0}));
 }
 
+double of_guessing(std::int64_t classes) { return std::log(static_cast<double>(classes)); }
+
 }  // namespace
 
 LossDef cross_entropy_loss() {
@@ -53,6 +60,7 @@ LossDef cross_entropy_loss() {
       "model, and takes their logarithm as softmax makes them, without loss. Accuracy counts "
       "the images whose greatest output, the first of equal ones, is their label.";
   loss.build = build;
+  loss.of_guessing = of_guessing;
   return loss;
 }
 
