@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -28,6 +29,7 @@ struct Parameter {
   TensorType type;
   Initializer initializer;
   bool trained = true;  // false: a state (running mean, momentum)
+  double low = -std::numeric_limits<double>::infinity();  // nothing below it has a meaning
 };
 
 enum class ArgumentKind : std::uint8_t { integer, size2, real, boolean, word };
@@ -67,8 +69,10 @@ class LayerContext {
 
   const TensorType& type(std::size_t input = 0) const { return builder.type(inputs.at(input)); }
   Value parameter(std::string_view suffix, Dims dims, Initializer initializer);
-  /// A state that training carries from step to step; `update` gives its new value.
-  Value state(std::string_view suffix, Dims dims, Initializer initializer);
+  /// A state that training carries from step to step; `update` gives its new value. Weights that
+  /// hold less than `low` there are refused.
+  Value state(std::string_view suffix, Dims dims, Initializer initializer,
+              double low = -std::numeric_limits<double>::infinity());
   void update(std::string_view suffix, Value new_value);
   /// Uniform in [0, 1), shape `dims` (first kBatch), keyed by (seed, step, sample, use).
   Value random_uniform(Dims dims);
