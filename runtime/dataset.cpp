@@ -117,7 +117,19 @@ Dataset load_dataset(std::span<const fs::path> folders, std::string_view name, S
   return data;
 }
 
+void check_whole(const Dataset& dataset) {
+  const auto pixels = static_cast<std::int64_t>(dataset.pixels.size());
+  const auto labels = static_cast<std::int64_t>(dataset.labels.size());
+  if (dataset.count < 0 || dataset.image.size() != 3 || labels != dataset.count ||
+      pixels != dataset.count * dataset.image_size()) {
+    fail("data set `{}`: {} images of {} (height, width, channels), but {} bytes and {} labels",
+         dataset.name, dataset.count, to_string(dataset.image), pixels, labels);
+  }
+}
+
 void check_fits(const Dataset& dataset, const Dims& image, std::int64_t classes) {
+  check_whole(dataset);
+  if (dataset.count == 0) fail("data set `{}` holds no images", dataset.name);
   if (dataset.image != image) {
     fail("data set `{}` ({}): its images are {}, the model's input is {} (height, width, channels)",
          dataset.name, dataset.folder.string(), to_string(dataset.image), to_string(image));

@@ -48,8 +48,11 @@ std::optional<std::filesystem::path> find_dataset(std::span<const std::filesyste
 Dataset load_dataset(std::span<const std::filesystem::path> folders, std::string_view name,
                      Split split);
 
-/// Throws Error where the images are not `image` (h, w, c) or a label is not below `classes`
-/// (naming the record, from 0).
+/// Throws Error where `dataset` holds fewer or more pixels or labels than `count` says.
+void check_whole(const Dataset& dataset);
+
+/// As check_whole, and throws Error where there are no images, they are not `image` (h, w, c), or a
+/// label is not below `classes` (naming the record, from 0).
 void check_fits(const Dataset& dataset, const Dims& image, std::int64_t classes);
 
 /// "7" of mnist, "Sneaker" of fashion-mnist, otherwise the number.
