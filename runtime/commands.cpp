@@ -87,7 +87,7 @@ std::optional<Dataset> test_data(const Options& options, const Model& model) {
     if (!model.train) return std::nullopt;
     const auto folders =
         data_folders(options.data.empty() ? std::nullopt : std::optional(options.data));
-    if (!find_dataset(folders, model.train->data, Split::test)) return std::nullopt;
+    if (!find_dataset(folders, model.train->data)) return std::nullopt;
   }
   return read_dataset(options, model, Split::test);
 }

@@ -113,7 +113,7 @@ Dataset read_dataset(const Options& options, const Model& model, Split split) {
   const auto folders =
       data_folders(options.data.empty() ? std::nullopt : std::optional(options.data));
   const std::string& name = model.train->data;
-  if (!find_dataset(folders, name, split)) {
+  if (!find_dataset(folders, name)) {
     try {
       load_dataset(folders, name, split);
     } catch (const Error& error) {
