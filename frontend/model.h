@@ -67,6 +67,9 @@ struct Model {
 /// renders all mistakes of the file.
 Model parse_model(const SourceText& source, const Language& language);
 
+/// Whether what the model yields are probabilities, by its last layer (LayerDef::meaning).
+bool yields_probabilities(const Model& model, const Language& language);
+
 /// A graph and the parameters that it needs.
 struct ModelGraph {
   Graph graph;

@@ -28,7 +28,7 @@ struct Parameter {
   std::string name;  // conv1.weight
   TensorType type;
   Initializer initializer;
-  bool trained = true;  // false: a state (running mean, momentum)
+  bool trained = true;                                    // false: a state (running mean, momentum)
   double low = -std::numeric_limits<double>::infinity();  // nothing below it has a meaning
 };
 
@@ -81,6 +81,10 @@ class LayerContext {
   std::vector<Parameter>& parameters_;
 };
 
+/// What a layer's result means to who reads it: probabilities are shares of 1 among the channels;
+/// as_input is the input's values, in whatever shape.
+enum class Meaning : std::uint8_t { numbers, probabilities, as_input };
+
 struct LayerDef {
   std::string name;
   std::string description;
@@ -89,6 +93,7 @@ struct LayerDef {
                    // further values as arguments
   /// Throws Error (no position) where shapes do not fit, both shapes in the text.
   std::function<Value(LayerContext&)> build;
+  Meaning meaning = Meaning::numbers;
 };
 
 /// A loss adds, to a graph whose network output is `prediction` and whose labels are i32[B], the

@@ -3,9 +3,18 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <span>
+#include <cmath>
 
 namespace cnnc {
+
+void require_finite(std::span<const double> outputs, std::string_view image) {
+  const auto wrong =
+      std::ranges::find_if(outputs, [](double output) { return !std::isfinite(output); });
+  if (wrong == outputs.end()) return;
+  throw OutputNotFinite(fmt::format(
+      "{}: the model's output {} is {}: these weights are of no use; train again, at a lower rate",
+      image, wrong - outputs.begin(), std::isnan(*wrong) ? "nan" : "infinite"));
+}
 
 Evaluation evaluate(Session& session, const Dataset& data) {
   check_fits(data, session.model().input, session.classes());
@@ -22,6 +31,7 @@ Evaluation evaluate(Session& session, const Dataset& data) {
     for (std::int64_t row = 0; row < count; ++row) {
       const auto scores =
           std::span(outputs).subspan(static_cast<std::size_t>(row) * classes, classes);
+      require_finite(scores, fmt::format("image {} of data set `{}`", first + row, data.name));
       const auto best = std::ranges::max_element(scores) - scores.begin();
       result.correct += best == data.labels[static_cast<std::size_t>(first + row)];
     }

@@ -10,14 +10,19 @@
 
 #include "ir/diagnostic.h"
 #include "runtime/commands.h"
+#include "runtime/evaluation.h"
 #include "runtime/options.h"
 #include "runtime/training.h"
 
 namespace {
 
-enum ExitCode : int { kDone = 0, kBadInput = 1, kBadUsage = 2, kLossNotFinite = 3, kDefect = 70 };
+using cnnc::kBadInput;
+using cnnc::kBadUsage;
+using cnnc::kDefect;
+using cnnc::kDone;
+using cnnc::kNotFinite;
 
-int complain(ExitCode code, std::string_view message) {
+int complain(int code, std::string_view message) {
   std::fflush(stdout);
   fmt::print(stderr, "{}\n", message);
   return code;
@@ -44,7 +49,9 @@ int checked_main(int argc, char** argv) {
   } catch (const cnnc::UsageError& error) {
     return complain(kBadUsage, fmt::format("cnnc: {} (cnnc --help explains)", error.what()));
   } catch (const cnnc::LossNotFinite& error) {
-    return complain(kLossNotFinite, fmt::format("cnnc: {}", error.what()));
+    return complain(kNotFinite, fmt::format("cnnc: {}", error.what()));
+  } catch (const cnnc::OutputNotFinite& error) {
+    return complain(kNotFinite, error.what());
   } catch (const cnnc::Error& error) {
     return complain(kBadInput, error.what());
   } catch (const std::system_error& error) {

@@ -190,6 +190,9 @@ const SessionOptions& Session::options() const { return state_->options; }
 const std::vector<Parameter>& Session::parameters() const { return state_->parameters; }
 std::int64_t Session::image_size() const { return state_->image_size; }
 std::int64_t Session::classes() const { return state_->classes; }
+bool Session::yields_probabilities() const {
+  return cnnc::yields_probabilities(state_->model, state_->language);
+}
 int Session::threads() const { return state_->pool.size(); }
 
 void Session::initialize(std::uint64_t seed) {

@@ -55,7 +55,8 @@ struct StepResult {
 
 /// Movable, not copyable. Both programs are compiled when first needed. Methods throw Error where
 /// the model or the caller's data do not allow what is asked, and where there is no memory for a
-/// program's; the session can be used as before then. Threads may share a session: its calls wait for each other.
+/// program's; the session can be used as before then. Threads may share a session: its calls wait
+/// for each other.
 class Session {
  public:
   /// Weights start as initialize(options.seed) makes them. Throws Error for a batch out of range or
@@ -69,8 +70,9 @@ class Session {
   const Language& language() const;
   const SessionOptions& options() const;  // batch and target filled in
   const std::vector<Parameter>& parameters() const;
-  std::int64_t image_size() const;  // bytes of one image
-  std::int64_t classes() const;     // values that the model yields for one image
+  std::int64_t image_size() const;    // bytes of one image
+  std::int64_t classes() const;       // values that the model yields for one image
+  bool yields_probabilities() const;  // ... and what they are; otherwise any numbers
   int threads() const;
 
   /// Starts again: weights keyed by (seed, name), running statistics and optimizer states as at the

@@ -147,7 +147,7 @@ Prepared prepare(const Options& options) {
   std::optional<Tensors> initial;
   if (!options.init.empty()) initial = read_safetensors(options.init);
   Session session(std::move(model), std::move(language), session_options(options));
-  if (initial) session.set_weights(*initial, options.init);
+  if (initial) use_weights(session, *initial, options.init);
   Dataset train = read_dataset(options, session.model(), Split::train);
   Dataset test = read_dataset(options, session.model(), Split::test);
   check_fits(train, session.model().input, session.classes());
@@ -186,7 +186,7 @@ int run_train(const Options& options) {
   view.clear();
 
   const auto path = weights_path(options);
-  write_safetensors(path, session.weights());
+  write_safetensors(path, session.weights(), to_metadata(look_at(training_data)));
   if (metrics) metrics->close();
   if (result.stopped) {
     fmt::print("stopped after step {}; weights written to {}\n", result.steps, path.string());

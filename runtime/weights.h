@@ -12,8 +12,8 @@
 namespace cnnc {
 
 /// `loaded` in the element types of `parameters` (F32 and F64 convert into each other), without
-/// what ignored_tensors lists. Throws Error, naming `source` (the file) and the tensor, where one is
-/// missing, left over, of another shape or type than the parameter's, or holds NaN, infinity or
+/// what ignored_tensors lists. Throws Error, naming `source` (the file) and the tensor, where one
+/// is missing, left over, of another shape or type than the parameter's, or holds NaN, infinity or
 /// less than the parameter's `low`.
 Tensors fit_weights(const Tensors& loaded, std::span<const Parameter> parameters,
                     std::string_view source);

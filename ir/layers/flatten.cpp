@@ -7,6 +7,7 @@ LayerDef flatten_layer() {
   LayerDef layer;
   layer.name = "flatten";
   layer.description = "all values of a sample in one row";
+  layer.meaning = Meaning::as_input;
   layer.build = [](LayerContext& context) {
     const Dims& dims = context.type().dims;
     const Dims sample(dims.begin() + 1, dims.end());

@@ -8,6 +8,7 @@ LayerDef softmax_layer() {
   LayerDef layer;
   layer.name = "softmax";
   layer.description = "probabilities along the channels";
+  layer.meaning = Meaning::probabilities;
   layer.build = [](LayerContext& context) {
     return context.builder.op("exp", {context.builder.op("log_softmax", {context.inputs[0]})});
   };
