@@ -6,6 +6,7 @@
 #include <charconv>
 #include <filesystem>
 #include <limits>
+#include <utility>
 
 #include "runtime/commands.h"
 #include "runtime/inputs.h"
@@ -67,12 +68,6 @@ class Predictions {
   explicit Predictions(const Options& options)
       : options_(options), trained_(open_session(options)) {
     const auto is_picture = [](const std::string& text) { return !as_index(text); };
-    const bool pictures = std::ranges::any_of(options.predictions, is_picture);
-    if (pictures && !trained_.seen && model().input.at(2) == 1) {
-      fmt::print(stderr,
-                 "{}: does not say what its training saw; light on dark is assumed, as in MNIST\n",
-                 weights_path(options).string());
-    }
     if (!std::ranges::all_of(options.predictions, is_picture)) guarded([&] { read_test_images(); });
     if (model().train) names_ = class_names(model().train->data);
   }
@@ -82,10 +77,7 @@ class Predictions {
     for (const auto& text : options_.predictions) {
       const auto index = as_index(text);
       if (index && !test_) continue;  // said when they were read
-      guarded([&] {
-        show(index ? test_image(*test_, *index, text)
-                   : picture_file(text, model().input, trained_.seen));
-      });
+      guarded([&] { show(index ? test_image(*test_, *index, text) : picture(text)); });
     }
     return code_;
   }
@@ -97,6 +89,16 @@ class Predictions {
     Dataset data = read_dataset(options_, model(), Split::test);
     check_fits(data, model().input, trained_.session.classes());
     test_ = std::move(data);
+  }
+
+  Subject picture(const std::string& path) {
+    Subject subject = picture_file(path, model().input, trained_.seen);
+    if (!trained_.seen && model().input.at(2) == 1 && !std::exchange(assumption_said_, true)) {
+      fmt::print(stderr,
+                 "{}: does not say what its training saw; light on dark is assumed, as in MNIST\n",
+                 weights_path(options_).string());
+    }
+    return subject;
   }
 
   void show(Subject subject) {
@@ -136,6 +138,7 @@ class Predictions {
   TrainedSession trained_;
   std::optional<Dataset> test_;
   std::vector<std::string> names_;
+  bool assumption_said_ = false;
   int code_ = kDone;
 };
 

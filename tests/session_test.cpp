@@ -164,7 +164,7 @@ TEST(Session, images_are_judged_one_by_one_as_together) {
 TEST(Session, predictions_come_in_descending_order) {
   const Dataset data = tiny_dataset(10, 1);
   Session session = tiny();
-  const auto scores = predict(session, data.pixels_of(3), 2);
+  const auto scores = predict(session, data.pixels_of(3), 2).scores;
   ASSERT_EQ(scores.size(), 2u);
   EXPECT_GE(scores[0].score, scores[1].score);
 }
