@@ -45,7 +45,7 @@ void write_scalar(Executable& executable, std::string_view name, auto value) {
 }
 
 int checked_threads(int threads) {
-  if (threads < 0) fail("{} threads; from 1, or 0 for all usable cores", threads);
+  if (threads < 0) fail("{} threads are too few: from 1, or 0 for all usable cores", threads);
   return threads;
 }
 

@@ -17,6 +17,7 @@
 #include "runtime/inspect.h"
 #include "runtime/prediction.h"
 #include "runtime/size_limit.h"
+#include "runtime/training.h"
 #include "tests/error_table.h"
 #include "tests/tiny_data.h"
 
@@ -160,7 +161,10 @@ std::vector<Mistake> frontend_mistakes() {
              }),
       thrown("builder for no rows", [] { Builder(language().ops, "g", 0); }),
       thrown("batch_norm of a row without channels", [] { build_layer("batch_norm", {kBatch}); }),
-      thrown("add of one value", [] { build_layer("add", {kBatch, 2}); }),
+      thrown("add of one value",
+             [] {
+               build_layer("add", {kBatch, 2});
+             }),
   };
 }
 
@@ -171,10 +175,14 @@ std::vector<Mistake> graph_mistakes() {
   return {
       thrown("interpreted graph without its input", [] { interpret(inference_graph(), {}, 1); }),
       thrown("interpreted graph with an input of another type",
-             [] { interpret(inference_graph(), {{"image", Tensor({ScalarType::f32, {1}})}}, 1); }),
+             [] {
+               interpret(inference_graph(), {{"image", Tensor({ScalarType::f32, {1}})}}, 1);
+             }),
       faults("node without op", [](Graph& graph) { graph.nodes[1].op = nullptr; }),
       faults("node before its operand",
-             [](Graph& graph) { graph.nodes[1].operands = {Value{1, 0}}; }),
+             [](Graph& graph) {
+               graph.nodes[1].operands = {Value{1, 0}};
+             }),
       faults("node of another type",
              [](Graph& graph) { graph.nodes[1].types[0].scalar = ScalarType::f64; }),
       faults("node with an attribute of another op",
@@ -289,6 +297,21 @@ std::vector<Mistake> session_mistakes() {
              [] { session().train_step(batch_of(2, 3), {}); }),
       thrown("training of a model without train section",
              [] { Session(model(kWithoutTraining), language(), {}).compile_training(); }),
+      thrown("image that a data set does not hold",
+             [] {
+               Batch batch;
+               gather(tiny_dataset(3, 1), std::vector<std::int64_t>{3}, batch);
+             }),
+      thrown("data set of fewer pixels than images",
+             [] {
+               Dataset torn = tiny_dataset(3, 1);
+               torn.pixels.pop_back();
+               check_whole(torn);
+             }),
+      thrown("training for fewer than no steps",
+             [] { plan_training(session(), 100, {.epochs = 1, .steps = -3}); }),
+      thrown("session of fewer than no threads",
+             [] { Session(model(kTinyModel), language(), {.threads = -2}); }),
       thrown("inference of a part of an image",
              [] { session().infer(std::vector<std::uint8_t>(65)); }),
       thrown("prediction for two images",
