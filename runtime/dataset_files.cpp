@@ -36,17 +36,20 @@ bool is_folder(const fs::path& path) {
 }
 
 /// The file, plain or compressed, in `folder`, in its `raw` as torchvision puts it, or in a folder
-/// of its own name as Kaggle does. An unreadable one counts, and a folder where there is nothing
-/// better: reading it says what is wrong.
+/// of its own name as Kaggle and 7-Zip do. An unreadable one counts, and a folder where there is
+/// nothing better: reading it says what is wrong.
 std::optional<fs::path> find_file(const fs::path& folder, Split split, Part part) {
+  const auto names = names_of(split, part);
   std::optional<fs::path> poor;
   for (const fs::path& place : {folder, folder / "raw"}) {
-    for (const std::string& name : names_of(split, part)) {
+    for (const std::string& name : names) {
       for (const char* suffix : {"", ".gz"}) {
         const fs::path path = place / (name + suffix);
         if (!is_there(path)) continue;
         if (!is_folder(path)) return path;
-        if (is_there(path / name)) return path / name;
+        for (const std::string& inside : names) {
+          if (is_there(path / inside)) return path / inside;
+        }
         if (!poor) poor = path;
       }
     }

@@ -147,6 +147,9 @@ TEST_F(DatasetFiles, names_and_folders_of_other_tools_are_taken) {
   fs::rename(folder_ / "tiny/train-labels-idx1-ubyte.folder",
              folder_ / "tiny/train-labels-idx1-ubyte");
   EXPECT_EQ(loads(folder_, "tiny"), "no error") << "Kaggle";
+  fs::rename(folder_ / "tiny/train-labels-idx1-ubyte/train-labels-idx1-ubyte",
+             folder_ / "tiny/train-labels-idx1-ubyte/train-labels.idx1-ubyte");
+  EXPECT_EQ(loads(folder_, "tiny"), "no error") << "7-Zip, each into a folder";
   fs::create_directories(folder_ / "MNIST");
   fs::rename(folder_ / "tiny", folder_ / "MNIST/raw");
   for (const char* below : {"", "MNIST", "MNIST/raw"})

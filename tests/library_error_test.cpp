@@ -16,6 +16,7 @@
 #include "passes/differentiate.h"
 #include "runtime/inspect.h"
 #include "runtime/prediction.h"
+#include "runtime/seen_images.h"
 #include "runtime/size_limit.h"
 #include "runtime/training.h"
 #include "tests/error_table.h"
@@ -308,6 +309,17 @@ std::vector<Mistake> session_mistakes() {
                torn.pixels.pop_back();
                check_whole(torn);
              }),
+      thrown("data set without images",
+             [] {
+               check_fits(tiny_dataset(0, 1), {8, 8, 1}, 3);
+             }),
+      thrown("look at a data set without images", [] { look_at(tiny_dataset(0, 1)); }),
+      thrown("training on no images", [] { plan_training(session(), 0, {}); }),
+      thrown("training for too many epochs",
+             [] { plan_training(session(), 100, {.epochs = INT64_MAX, .steps = {}}); }),
+      thrown(
+          "training at a rate below 0",
+          [] { plan_training(session(), 100, {.epochs = 1, .steps = {}, .learning_rate = -1}); }),
       thrown("training for fewer than no steps",
              [] { plan_training(session(), 100, {.epochs = 1, .steps = -3}); }),
       thrown("session of fewer than no threads",
