@@ -53,6 +53,17 @@ Value frontend::build_image(Builder& builder, const Dims& input, ScalarType real
   return builder.div(builder.cast(image, real), builder.constant(real, 255));
 }
 
+bool yields_probabilities(const Model& model, const Language& language) {
+  for (int index = model.output; index >= 0;) {
+    const LayerUse& use = model.layers.at(static_cast<std::size_t>(index));
+    const Meaning meaning = language.layers.at(use.layer)->meaning;
+    if (meaning != Meaning::as_input || use.inputs.empty())
+      return meaning == Meaning::probabilities;
+    index = use.inputs[0];
+  }
+  return false;
+}
+
 ModelGraph build_graph(const Model& model, const Language& language, Mode mode, std::int64_t batch,
                        ScalarType real) {
   if (mode == Mode::train && !model.train)

@@ -77,7 +77,7 @@ class TrainChecker {
     const auto key = entry.key.text;
     if (key == "data") return check_data(entry);
     if (key == "batch") return check_number(entry, settings_.batch, 1, kMaxBatch);
-    if (key == "epochs") return check_number(entry, settings_.epochs, 1, 1'000'000);
+    if (key == "epochs") return check_number(entry, settings_.epochs, 1, kMaxEpochs);
     if (key == "loss") return check_choice(entry, language_.losses, settings_.loss);
     if (key == "optimizer") return check_choice(entry, language_.optimizers, settings_.optimizer);
     check_choice(entry, language_.schedules, settings_.schedule);

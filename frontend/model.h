@@ -25,6 +25,7 @@ inline constexpr std::int64_t kMaxParameters = std::int64_t{1}
 inline constexpr std::int64_t kMaxActivations =
     std::int64_t{1} << 31;  // numbers in all layers' results for one sample
 inline constexpr std::int64_t kMaxBatch = 65'536;
+inline constexpr std::int64_t kMaxEpochs = 1'000'000;
 
 /// `name(arguments)` of the train section: an optimizer, loss or schedule, with checked arguments.
 struct Choice {
@@ -65,6 +66,9 @@ struct Model {
 /// Parses, expands blocks, resolves names, checks arguments and shapes. Throws one Error that
 /// renders all mistakes of the file.
 Model parse_model(const SourceText& source, const Language& language);
+
+/// Whether what the model yields are probabilities, by its last layer (LayerDef::meaning).
+bool yields_probabilities(const Model& model, const Language& language);
 
 /// A graph and the parameters that it needs.
 struct ModelGraph {

@@ -26,15 +26,15 @@ Value LayerContext::parameter(std::string_view suffix, Dims dims, Initializer in
   std::string full = fmt::format("{}.{}", name, suffix);
   const TensorType type{real, std::move(dims)};
   const Value value = builder.input(full, "parameter", type);
-  parameters_.push_back({std::move(full), type, initializer, true});
+  parameters_.push_back({.name = std::move(full), .type = type, .initializer = initializer});
   return value;
 }
 
-Value LayerContext::state(std::string_view suffix, Dims dims, Initializer initializer) {
+Value LayerContext::state(std::string_view suffix, Dims dims, Initializer initializer, double low) {
   std::string full = fmt::format("{}.{}", name, suffix);
   const TensorType type{real, std::move(dims)};
   const Value value = builder.input(full, "state", type);
-  parameters_.push_back({std::move(full), type, initializer, false});
+  parameters_.push_back({std::move(full), type, initializer, false, low});
   return value;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -27,7 +28,8 @@ struct Parameter {
   std::string name;  // conv1.weight
   TensorType type;
   Initializer initializer;
-  bool trained = true;  // false: a state (running mean, momentum)
+  bool trained = true;                                    // false: a state (running mean, momentum)
+  double low = -std::numeric_limits<double>::infinity();  // nothing below it has a meaning
 };
 
 enum class ArgumentKind : std::uint8_t { integer, size2, real, boolean, word };
@@ -67,8 +69,10 @@ class LayerContext {
 
   const TensorType& type(std::size_t input = 0) const { return builder.type(inputs.at(input)); }
   Value parameter(std::string_view suffix, Dims dims, Initializer initializer);
-  /// A state that training carries from step to step; `update` gives its new value.
-  Value state(std::string_view suffix, Dims dims, Initializer initializer);
+  /// A state that training carries from step to step; `update` gives its new value. Weights that
+  /// hold less than `low` there are refused.
+  Value state(std::string_view suffix, Dims dims, Initializer initializer,
+              double low = -std::numeric_limits<double>::infinity());
   void update(std::string_view suffix, Value new_value);
   /// Uniform in [0, 1), shape `dims` (first kBatch), keyed by (seed, step, sample, use).
   Value random_uniform(Dims dims);
@@ -76,6 +80,10 @@ class LayerContext {
  private:
   std::vector<Parameter>& parameters_;
 };
+
+/// What a layer's result means to who reads it: probabilities are shares of 1 among the channels;
+/// as_input is the input's values, in whatever shape.
+enum class Meaning : std::uint8_t { numbers, probabilities, as_input };
 
 struct LayerDef {
   std::string name;
@@ -89,6 +97,7 @@ struct LayerDef {
   /// Throws Error (no position) where shapes do not fit, both shapes in the text, and where the
   /// largest batch of a training is too small to learn from.
   std::function<Value(LayerContext&)> build;
+  Meaning meaning = Meaning::numbers;
 };
 
 /// A loss adds, to a graph whose network output is `prediction` and whose labels are i32[B], the

@@ -1,99 +1,18 @@
 #include "runtime/commands.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
-
-#include <algorithm>
-#include <charconv>
-#include <filesystem>
 
 #include "runtime/compile.h"
 #include "runtime/evaluation.h"
-#include "runtime/file.h"
 #include "runtime/inputs.h"
 #include "runtime/log.h"
 #include "runtime/not_finite.h"
-#include "runtime/png.h"
-#include "runtime/prediction.h"
 #include "runtime/show_data.h"
 #include "runtime/summary.h"
-#include "runtime/terminal.h"
 #include "runtime/threads.h"
 
 namespace cnnc {
 namespace {
-
-/// The index that `text` is, where it is all digits: everything else is a file's name.
-std::optional<std::int64_t> as_index(const std::string& text) {
-  std::int64_t index = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), index);
-  const bool digits = std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
-  if (!digits || end != text.data() + text.size()) return std::nullopt;
-  return error == std::errc() ? index : std::numeric_limits<std::int64_t>::max();
-}
-
-/// Whether the images that the model learnt from are light on dark: then a picture with a light
-/// border is most likely not.
-bool light_on_dark(const Dataset& data) {
-  double sum = 0;
-  const std::int64_t count = std::min<std::int64_t>(100, data.count);
-  for (std::int64_t i = 0; i < count; ++i) {
-    Picture picture(data.image[0], data.image[1], data.image[2]);
-    std::ranges::copy(data.pixels_of(i), picture.pixels.begin());
-    sum += border_mean(picture);
-  }
-  return sum / static_cast<double>(count) < 64;
-}
-
-/// A picture to classify and what to call it.
-struct Subject {
-  std::vector<std::uint8_t> pixels;
-  std::string title;
-};
-
-Subject test_image(const Dataset& data, std::int64_t index, const std::string& text) {
-  if (index >= data.count)
-    fail("test image {}: {} has images 0 to {}", text, data.name, data.count - 1);
-  const auto pixels = data.pixels_of(index);
-  return {{pixels.begin(), pixels.end()},
-          fmt::format("test image {}, labelled {}", index,
-                      class_name(data, data.labels[static_cast<std::size_t>(index)]))};
-}
-
-/// fit_picture, whose complaint does not know the file.
-FittedPicture fit(const std::string& path, const Picture& picture, const Dims& input, bool invert) {
-  try {
-    return fit_picture(picture, input, invert);
-  } catch (const Error& error) {
-    fail("{}: {}", path, error.what());
-  }
-}
-
-Subject picture_file(const std::string& path, const Model& model,
-                     const std::optional<Dataset>& data) {
-  const Picture picture = read_png(path);
-  const bool invert =
-      model.input.at(2) == 1 && border_mean(picture) >= 128 && data && light_on_dark(*data);
-  FittedPicture fitted = fit(path, picture, model.input, invert);
-  if (invert) fitted.conversion += ": the model knows light on dark";
-  std::string title = path;
-  if (!fitted.conversion.empty()) title += fmt::format(" ({})", fitted.conversion);
-  return {std::move(fitted.pixels), std::move(title)};
-}
-
-/// The test set: required where an index names one of its images, otherwise only to see what the
-/// images look like.
-std::optional<Dataset> test_data(const Options& options, const Model& model) {
-  const bool required = std::ranges::any_of(
-      options.predictions, [](const auto& text) { return as_index(text).has_value(); });
-  if (!required) {
-    if (!model.train) return std::nullopt;
-    const auto folders =
-        data_folders(options.data.empty() ? std::nullopt : std::optional(options.data));
-    if (!find_dataset(folders, model.train->data, Split::test)) return std::nullopt;
-  }
-  return read_dataset(options, model, Split::test);
-}
 
 /// Useless numbers are those of the weights' file.
 template <class Work>
@@ -114,36 +33,10 @@ int run_summary(const Options& options) {
 }
 
 int run_evaluate(const Options& options) {
-  Session session = open_session(options);
+  Session session = open_session(options).session;
   const auto result = evaluate(session, read_dataset(options, session.model(), Split::test));
   in_weights(options, [&] { require_finite(result); });
   fmt::print("{}\n", to_string(result));
-  return 0;
-}
-
-int run_predict(const Options& options) {
-  Session session = open_session(options);
-  const Model& model = session.model();
-  const auto data = test_data(options, model);
-  if (data) check_fits(*data, model.input, session.classes());
-  const auto names = model.train ? class_names(model.train->data) : std::vector<std::string>();
-  std::vector<Subject> subjects;  // all are read before the first is shown
-  for (const auto& text : options.predictions) {
-    const auto index = as_index(text);
-    subjects.push_back(index ? test_image(data.value(), *index, text)
-                             : picture_file(text, model, data));
-  }
-  const bool drawable =
-      is_terminal(STDOUT_FILENO) && (model.input.at(2) == 1 || model.input.at(2) == 3);
-  for (const auto& subject : subjects) {
-    const auto scores = in_weights(options, [&] { return predict(session, subject.pixels); });
-    if (drawable) {
-      fmt::print("{}\n", draw_prediction(subject.pixels, model.input, subject.title, scores, names,
-                                         shading_for(STDOUT_FILENO)));
-    } else {
-      fmt::print("{}\n", prediction_line(subject.title, scores, names));
-    }
-  }
   return 0;
 }
 

@@ -5,8 +5,11 @@
 
 namespace cnnc {
 
-/// Carries out `options` and returns the exit code: 0, or 128 + a signal that stopped training.
-/// Throws Error, UsageError, NotFinite.
+enum ExitCode : int { kDone = 0, kBadInput = 1, kBadUsage = 2, kNotFinite = 3, kDefect = 70 };
+
+/// Carries out `options` and returns the exit code: kDone, 128 + a signal that stopped training, or
+/// what is wrong with some of several pictures, which was said then. Throws Error, UsageError,
+/// NotFinite.
 int run(const Options& options);
 
 // One function a command; `run` chooses.

@@ -39,18 +39,24 @@ struct Dataset {
 /// folder.
 std::vector<std::filesystem::path> data_folders(const std::optional<std::string>& data_option);
 
-/// The first FOLDER/NAME that holds any of the split's files; nothing where there is none.
+/// The first folder that holds any file of the data set `name`: FOLDER/NAME for one of `folders`
+/// (small and capital letters and signs do not count), or FOLDER itself. Nothing where there is
+/// none.
 std::optional<std::filesystem::path> find_dataset(std::span<const std::filesystem::path> folders,
-                                                  std::string_view name, Split split);
+                                                  std::string_view name);
 
-/// Reads {train,t10k}-images-idx3-ubyte[.gz] and ...-labels-idx1-ubyte[.gz] of the data set `name`.
-/// Throws Error: not found (with every folder searched and how to get it), a file missing or
+/// Reads {train,t10k}-images-idx3-ubyte and ...-labels-idx1-ubyte of the data set `name`: plain or
+/// .gz, named train-images.idx3-ubyte, too, and in the folder `raw` below. Throws Error: not found
+/// (with every folder searched and how to get it), a file missing (with what is there) or
 /// malformed, no records, counts of images and labels that disagree.
 Dataset load_dataset(std::span<const std::filesystem::path> folders, std::string_view name,
                      Split split);
 
-/// Throws Error where the images are not `image` (h, w, c) or a label is not below `classes`
-/// (naming the record, from 0).
+/// Throws Error where `dataset` holds fewer or more pixels or labels than `count` says.
+void check_whole(const Dataset& dataset);
+
+/// As check_whole, and throws Error where there are no images, they are not `image` (h, w, c), or a
+/// label is not below `classes` (naming the record, from 0).
 void check_fits(const Dataset& dataset, const Dims& image, std::int64_t classes);
 
 /// "7" of mnist, "Sneaker" of fashion-mnist, otherwise the number.

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
+#include <string_view>
 
 #include "runtime/dataset.h"
 #include "runtime/session.h"
@@ -17,7 +19,7 @@ struct Evaluation {
 };
 
 /// An image counts as correct where the model's greatest output (the first of equals) is its
-/// label's and all are finite. Throws Error where the data do not fit the model.
+/// label's and all are finite. Throws Error where the data do not fit the model or are none.
 Evaluation evaluate(Session& session, const Dataset& data);
 
 /// Throws NotFinite, with the number of images, where outputs were not finite.

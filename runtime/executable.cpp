@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <utility>
 
@@ -61,6 +62,9 @@ bool is_external(const Buffer& buffer) {
 }  // namespace
 
 struct Executable::State {
+  State(Program p, Jit j, std::chrono::duration<double> time)
+      : program(std::move(p)), jit(std::move(j)), compile_time(time), plan(memory_plan(program)) {}
+
   Program program;
   Jit jit;
   std::chrono::duration<double> compile_time;
@@ -72,13 +76,13 @@ struct Executable::State {
   int scratch_workers = 0;
   bool states_changed = true;  // since kernels that run once have run
   BoundsReport bounds;
+  std::atomic<bool> running = false;
 };
 
 Executable make_executable(Program program, Jit jit, std::chrono::duration<double> compile_time) {
-  auto state = std::make_unique<Executable::State>(Executable::State{
-      std::move(program), std::move(jit), compile_time, {}, {}, {}, {}, {}, {}, 0, true, {}});
+  auto state =
+      std::make_unique<Executable::State>(std::move(program), std::move(jit), compile_time);
   const Program& p = state->program;
-  state->plan = memory_plan(p);
   std::size_t total = 0;
   const auto owned = [](const Buffer& b) {
     return is_external(b) || (b.memory == Memory::constant && !b.view_of);
@@ -141,12 +145,27 @@ void attach(ThreadPool& pool, KernelContext& context) {
 
 namespace {
 
+/// While one lives, no other call runs.
+class Call {
+ public:
+  explicit Call(std::atomic<bool>& running) : running_(running) {
+    if (running_.exchange(true, std::memory_order_acquire))
+      fail("a program is called while another thread runs it: give each thread its own");
+  }
+  ~Call() { running_.store(false, std::memory_order_release); }
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
+
+ private:
+  std::atomic<bool>& running_;
+};
+
 /// What the kernels of a call are given.
 KernelContext begin_call(Executable::State& s, ThreadPool& pool) {
   if (s.plan.scratch_bytes > 0 && s.scratch_workers < pool.size()) {
-    s.scratch_workers = pool.size();
     s.scratch = Pages(static_cast<std::size_t>(s.plan.scratch_bytes) *
-                      static_cast<std::size_t>(s.scratch_workers));
+                      static_cast<std::size_t>(pool.size()));
+    s.scratch_workers = pool.size();  // now that there is room for them
   }
   KernelContext context;
   context.buffers = s.addresses.data();
@@ -167,6 +186,7 @@ void run_kernel(Executable::State& s, std::size_t kernel, KernelContext& context
 }  // namespace
 
 void Executable::run(std::int64_t count, ThreadPool& pool) {
+  const Call call(state_->running);
   tensor("count").data<std::int64_t>()[0] = count;
   KernelContext context = begin_call(*state_, pool);
   for (std::size_t i = 0; i < state_->jit.kernels().size(); ++i)
@@ -176,6 +196,7 @@ void Executable::run(std::int64_t count, ThreadPool& pool) {
 
 void Executable::run_timed(std::int64_t count, ThreadPool& pool, std::span<double> seconds) {
   using Clock = std::chrono::steady_clock;
+  const Call call(state_->running);
   tensor("count").data<std::int64_t>()[0] = count;
   KernelContext context = begin_call(*state_, pool);
   const std::size_t kernels = state_->jit.kernels().size();

@@ -28,6 +28,7 @@ struct TensorRef {
   }
 };
 
+/// For one thread at a time, as its memory is.
 class Executable {
  public:
   struct State;  // made by make_executable (runtime/executable_state.h)
@@ -44,9 +45,11 @@ class Executable {
   /// Names of inputs, states and outputs, in program order.
   const std::vector<std::string>& names() const;
 
-  /// Runs every kernel on the first `count` rows of the batch. Not re-entrant; allocates nothing.
-  /// Throws InternalError after a kernel that was compiled to check its indices and found one out
-  /// of bounds; the results are then worthless.
+  /// Runs every kernel on the first `count` rows of the batch, 1 to the batch's maximum. Allocates
+  /// nothing, but for what each worker needs when `pool` has more than any before. Throws Error
+  /// where there is no memory for that, and where another thread is in run or run_timed: nothing
+  /// is changed then. Throws InternalError after a kernel that was compiled to check its indices
+  /// and found one out of bounds; the results are then worthless.
   void run(std::int64_t count, ThreadPool& pool);
   /// The same, adding the seconds that each kernel took to `seconds`, in program order.
   void run_timed(std::int64_t count, ThreadPool& pool, std::span<double> seconds);

@@ -35,7 +35,8 @@ Data are looked for in --data, else $CNNC_DATA, else ./data, ~/.local/share/cnnc
 /usr/share/datasets; a model with `data = mnist` reads the folder mnist/ there.
 
 Exit codes: 0 done; 1 a mistake in an input (model, data, weights, picture);
-2 wrong usage; 3 the loss or the outputs are not finite; 130 stopped by Ctrl-C (weights are saved).
+2 wrong usage; 3 the loss or an output is not finite; 130 stopped by Ctrl-C
+(weights are saved).
 )";
 
 }  // namespace cnnc

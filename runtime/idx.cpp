@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <memory>
+#include <new>
 #include <system_error>
 
 #include "ir/diagnostic.h"
@@ -45,7 +46,7 @@ class Stream {
     file_.reset(gzdopen(fd, "rb"));
     if (!file_) {
       ::close(fd);
-      fail("{}: cannot read: no memory", name_);
+      fail("{}: cannot read: out of memory", name_);
     }
     gzbuffer(file_.get(), 1U << 17);
   }
@@ -56,7 +57,7 @@ class Stream {
     while (total < size) {
       const int got = gzread(file_.get(), to + total,
                              static_cast<unsigned>(std::min<std::int64_t>(size - total, kChunk)));
-      if (got < 0) fail_broken(position_ + total);
+      if (got < 0) fail_reading(position_ + total);
       if (got == 0) break;
       total += got;
     }
@@ -80,15 +81,17 @@ class Stream {
       fail("{}: byte {}: the compressed data end here, in the middle; the file is truncated", name_,
            position_);
     }
-    if (code != Z_OK && code != Z_STREAM_END) fail_broken(position_);
+    if (code != Z_OK && code != Z_STREAM_END) fail_reading(position_);
   }
-  [[noreturn]] void fail_broken(std::int64_t position) {
+  [[noreturn]] void fail_reading(std::int64_t position) {
+    const int error = errno;
     int code = Z_OK;
     std::string_view message = gzerror(file_.get(), &code);
     // zlib names the file by its descriptor: "<fd:3>: invalid block type".
     if (message.starts_with("<fd:")) message.remove_prefix(message.find(": ") + 2);
-    fail("{}: near byte {}: the compressed data are broken ({})", name_, position,
-         code == Z_ERRNO ? std::generic_category().message(errno) : std::string(message));
+    if (code == Z_ERRNO) fail("{}: cannot read: {}", name_, std::generic_category().message(error));
+    if (code == Z_MEM_ERROR) fail("{}: cannot read: out of memory", name_);
+    fail("{}: near byte {}: the compressed data are broken ({})", name_, position, message);
   }
 
   std::string name_;
@@ -155,7 +158,11 @@ IdxData read_idx(const std::filesystem::path& path, int rank) {
     data.dims.push_back(read_u32(stream, fmt::format("size {} of {}", i + 1, rank)));
 
   const std::int64_t size = promised_bytes(stream, data.dims);
-  data.values.resize(static_cast<std::size_t>(size));
+  try {
+    data.values.resize(static_cast<std::size_t>(size));
+  } catch (const std::bad_alloc&) {
+    fail("{}: cannot read: out of memory for {} bytes", stream.name(), size);
+  }
   const std::int64_t got = stream.read(data.values.data(), size);
   if (got < size) {
     fail("{}: byte {}: truncated: sizes {} need {} bytes after the header, found {}", stream.name(),

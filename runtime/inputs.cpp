@@ -8,6 +8,7 @@
 #include "runtime/compile.h"
 #include "runtime/file.h"
 #include "runtime/output_file.h"
+#include "runtime/weights.h"
 
 namespace cnnc {
 namespace {
@@ -114,7 +115,7 @@ Dataset read_dataset(const Options& options, const Model& model, Split split) {
   const auto folders =
       data_folders(options.data.empty() ? std::nullopt : std::optional(options.data));
   const std::string& name = model.train->data;
-  if (!find_dataset(folders, name, split)) {
+  if (!find_dataset(folders, name)) {
     try {
       load_dataset(folders, name, split);
     } catch (const Error& error) {
@@ -138,7 +139,16 @@ std::filesystem::path weights_path(const Options& options) {
   return std::filesystem::path(options.model).stem().string() + ".safetensors";
 }
 
-Session open_session(const Options& options) {
+void use_weights(Session& session, const Tensors& weights, const std::string& source) {
+  session.set_weights(weights, source);
+  const auto ignored = ignored_tensors(weights, session.parameters());
+  if (ignored.empty()) return;
+  fmt::print(
+      stderr, "{}: left out: {}{}, which nothing here needs\n", source, ignored[0],
+      ignored.size() == 1 ? "" : fmt::format(" and {} more counts of batches", ignored.size() - 1));
+}
+
+TrainedSession open_session(const Options& options) {
   Language language = Language::standard();
   Model model = read_model(options.model, language);
   const auto path = weights_path(options);
@@ -149,10 +159,12 @@ Session open_session(const Options& options) {
         "--weights",
         path.string(), options.model);
   }
-  const Tensors weights = read_safetensors(path);
+  Metadata metadata;
+  const Tensors weights = read_safetensors(path, &metadata);
+  const auto seen = seen_images(metadata, path.string());
   Session session(std::move(model), std::move(language), session_options(options));
-  session.set_weights(weights, path.string());
-  return session;
+  use_weights(session, weights, path.string());
+  return {std::move(session), seen};
 }
 
 }  // namespace cnnc

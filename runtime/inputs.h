@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -10,6 +11,7 @@
 #include "runtime/compile.h"
 #include "runtime/dataset.h"
 #include "runtime/options.h"
+#include "runtime/seen_images.h"
 #include "runtime/session.h"
 
 namespace cnnc {
@@ -54,7 +56,15 @@ void check_not_data(std::string_view flag, const std::filesystem::path& file, co
 /// --weights or -o, by default the model's stem + .safetensors in the current folder.
 std::filesystem::path weights_path(const Options& options);
 
-/// A session with the weights of --weights (or the default file).
-Session open_session(const Options& options);
+/// session.set_weights, with a line on standard error for tensors that are left out.
+void use_weights(Session& session, const Tensors& weights, const std::string& source);
+
+/// A session with the weights of --weights (or the default file), and what their training saw where
+/// the file says it.
+struct TrainedSession {
+  Session session;
+  std::optional<SeenImages> seen;
+};
+TrainedSession open_session(const Options& options);
 
 }  // namespace cnnc

@@ -20,11 +20,14 @@
 
 namespace {
 
+using cnnc::kBadInput;
+using cnnc::kBadUsage;
+using cnnc::kDefect;
+using cnnc::kDone;
+using cnnc::kNotFinite;
 using cnnc::Log;
 
-enum ExitCode : int { kDone = 0, kBadInput = 1, kBadUsage = 2, kNotFinite = 3, kDefect = 70 };
-
-int complain(ExitCode code, std::string_view message) {
+int complain(int code, std::string_view message) {
   std::fflush(stdout);
   Log(stderr).print("{}\n", message);
   return code;

@@ -1,6 +1,9 @@
 // Numbers that have become useless.
 #pragma once
 
+#include <span>
+#include <string_view>
+
 #include "ir/diagnostic.h"
 
 namespace cnnc {
@@ -10,5 +13,8 @@ class NotFinite : public Error {
  public:
   using Error::Error;
 };
+
+/// Throws NotFinite, naming `image`, where one of a model's `outputs` for it is not finite.
+void require_finite(std::span<const double> outputs, std::string_view image);
 
 }  // namespace cnnc

@@ -113,21 +113,30 @@ Picture inverted(Picture picture) {
   return picture;
 }
 
-double border_mean(const Picture& picture) {
+double border_mean(std::span<const std::uint8_t> pixels, const Dims& image) {
+  const std::int64_t height = image[0], width = image[1], channels = image[2];
   double sum = 0, count = 0;
-  for (std::int64_t y = 0; y < picture.height; ++y) {
-    const bool edge_row = y == 0 || y == picture.height - 1;
-    for (std::int64_t x = 0; x < picture.width;
-         x += edge_row || picture.width == 1 ? 1 : picture.width - 1) {
-      for (std::int64_t c = 0; c < picture.channels; ++c) {
-        sum +=
-            picture
-                .pixels[static_cast<std::size_t>((y * picture.width + x) * picture.channels + c)];
+  for (std::int64_t y = 0; y < height; ++y) {
+    const bool edge_row = y == 0 || y == height - 1;
+    for (std::int64_t x = 0; x < width; x += edge_row || width == 1 ? 1 : width - 1) {
+      for (std::int64_t c = 0; c < channels; ++c) {
+        sum += pixels[static_cast<std::size_t>((y * width + x) * channels + c)];
         ++count;
       }
     }
   }
   return count > 0 ? sum / count : 0;
+}
+
+double border_mean(const Picture& picture) {
+  return border_mean(picture.pixels, {picture.height, picture.width, picture.channels});
+}
+
+bool is_blank(std::span<const std::uint8_t> pixels, const Dims& image) {
+  const auto channels = static_cast<std::size_t>(image[2]);
+  return pixels.size() > channels &&
+         std::equal(pixels.begin() + static_cast<std::ptrdiff_t>(channels), pixels.end(),
+                    pixels.begin());
 }
 
 FittedPicture fit_picture(const Picture& picture, const Dims& image, bool invert) {
@@ -140,19 +149,19 @@ FittedPicture fit_picture(const Picture& picture, const Dims& image, bool invert
         to_string(image));
   }
   FittedPicture fitted;
-  fitted.light_border = border_mean(picture) > 127.5;
   Picture result = with_channels(resize(picture, height, width), channels);
   if (invert) result = inverted(std::move(result));
 
   if (picture.height != height || picture.width != width || picture.channels != channels) {
     fitted.conversion =
-        fmt::format("{}x{} {} -> {}x{} {}", picture.height, picture.width,
-                    colour_name(picture.channels), height, width, colour_name(channels));
+        fmt::format("{}x{} {} -> {}x{} {}", picture.width, picture.height,
+                    colour_name(picture.channels), width, height, colour_name(channels));
   }
   const auto add = [&](std::string_view text) {
     fitted.conversion += (fitted.conversion.empty() ? "" : ", ") + std::string(text);
   };
-  if (picture.had_alpha) add("transparency over white");
+  if (picture.ground)
+    add(*picture.ground == 0 ? "transparency over black" : "transparency over white");
   if (invert) add("inverted");
   fitted.pixels = std::move(result.pixels);
   return fitted;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -13,7 +14,7 @@ namespace cnnc {
 struct Picture {
   std::int64_t height = 0, width = 0, channels = 1;  // channels: 1 grey, 3 RGB
   std::vector<std::uint8_t> pixels;                  // [height, width, channels]
-  bool had_alpha = false;  // transparency was laid over white when it was read
+  std::optional<std::uint8_t> ground;  // what its transparency was laid over when it was read
 
   Picture() = default;
   Picture(std::int64_t height, std::int64_t width, std::int64_t channels, std::uint8_t fill = 0);
@@ -24,14 +25,16 @@ Picture resize(const Picture& picture, std::int64_t height, std::int64_t width);
 /// To 1 (Rec. 601 luminance) or 3 channels.
 Picture with_channels(const Picture& picture, std::int64_t channels);
 Picture inverted(Picture picture);
-/// Mean brightness (0..255) of the outermost pixels.
+/// Mean brightness (0..255) of the outermost pixels of `pixels` [h, w, c].
+double border_mean(std::span<const std::uint8_t> pixels, const Dims& image);
 double border_mean(const Picture& picture);
+/// Whether all pixels of `pixels` [h, w, c], of which there are several, are alike.
+bool is_blank(std::span<const std::uint8_t> pixels, const Dims& image);
 
 /// A picture as a network's input.
 struct FittedPicture {
   std::vector<std::uint8_t> pixels;  // [h, w, c]
-  std::string conversion;            // "32x40 RGB -> 28x28 grey"; empty where nothing was converted
-  bool light_border = false;         // dark on light: networks like MNIST's expect light on dark
+  std::string conversion;  // "40x32 RGB -> 28x28 grey", width x height; empty: nothing converted
 };
 
 /// `picture` resized (each axis on its own) and converted to `image` (h, w, c with c 1 or 3,

@@ -4,9 +4,12 @@
 
 #include <png.h>
 
+#include <algorithm>
 #include <array>
 #include <csetjmp>
+#include <cstdlib>
 #include <cstring>
+#include <new>
 #include <string>
 
 #include "ir/diagnostic.h"
@@ -50,6 +53,14 @@ void on_write(png_structp png, png_bytep from, std::size_t size) {
   if (session.out_of_memory) png_error(png, "no memory");
 }
 void on_flush(png_structp) {}
+
+/// Tells a full memory from a broken file: libpng reports both in the same way.
+png_voidp on_allocate(png_structp png, png_alloc_size_t bytes) {
+  void* memory = std::malloc(bytes);
+  if (memory == nullptr) static_cast<Session*>(png_get_mem_ptr(png))->out_of_memory = true;
+  return memory;
+}
+void on_free(png_structp, png_voidp memory) { std::free(memory); }
 
 struct Size {
   std::int64_t height = 0, width = 0, channels = 0;  // channels: 1 to 4 as decoded, alpha last
@@ -97,7 +108,8 @@ struct Reader {
   png_infop info = nullptr;
 
   explicit Reader(std::span<const std::byte> bytes) : session{.input = bytes} {
-    png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &session, on_error, on_warning);
+    png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &session, on_error, on_warning, &session,
+                                   on_allocate, on_free);
     if (png != nullptr) info = png_create_info_struct(png);
     if (info != nullptr) png_set_read_fn(png, &session, on_read);
   }
@@ -127,15 +139,38 @@ std::vector<png_bytep> rows_of(std::uint8_t* pixels, std::int64_t height, std::i
   return rows;
 }
 
-/// Grey + alpha or RGBA, in place, to grey or RGB over white.
-void lay_over_white(std::vector<std::uint8_t>& pixels, std::size_t colours) {
+std::uint8_t laid_over(unsigned ground, unsigned colour, unsigned alpha) {
+  return static_cast<std::uint8_t>((colour * alpha + ground * (255 - alpha) + 127) / 255);
+}
+
+/// How far apart the values of a channel are, of grey + alpha or RGBA over `ground`.
+int contrast_over(unsigned ground, std::span<const std::uint8_t> pixels, std::size_t colours) {
+  int contrast = 0;
+  for (std::size_t c = 0; c < colours; ++c) {
+    int low = 255, high = 0;
+    for (std::size_t at = 0; at < pixels.size(); at += colours + 1) {
+      const int value = laid_over(ground, pixels[at + c], pixels[at + colours]);
+      low = std::min(low, value);
+      high = std::max(high, value);
+    }
+    contrast = std::max(contrast, high - low);
+  }
+  return contrast;
+}
+
+/// White, but for strokes that are hardly seen on white and better on black.
+std::uint8_t choose_ground(std::span<const std::uint8_t> pixels, std::size_t colours) {
+  constexpr int kVisible = 32;
+  const int on_white = contrast_over(255, pixels, colours);
+  return on_white < kVisible && contrast_over(0, pixels, colours) > on_white ? 0 : 255;
+}
+
+/// Grey + alpha or RGBA, in place, to grey or RGB.
+void lay_over(std::uint8_t ground, std::vector<std::uint8_t>& pixels, std::size_t colours) {
   std::size_t to = 0;
   for (std::size_t from = 0; from < pixels.size(); from += colours + 1) {
-    const unsigned alpha = pixels[from + colours];
-    for (std::size_t c = 0; c < colours; ++c) {
-      pixels[to++] =
-          static_cast<std::uint8_t>((pixels[from + c] * alpha + 255 * (255 - alpha) + 127) / 255);
-    }
+    for (std::size_t c = 0; c < colours; ++c)
+      pixels[to++] = laid_over(ground, pixels[from + c], pixels[from + colours]);
   }
   pixels.resize(to);
 }
@@ -143,9 +178,14 @@ void lay_over_white(std::vector<std::uint8_t>& pixels, std::size_t colours) {
 void check_size(const Size& size, std::string_view name) {
   if (size.height > kMaxPngSide || size.width > kMaxPngSide ||
       size.height * size.width > kMaxPngPixels) {
-    fail("{}: byte 16: {}x{} pixels, the limit is {} a side and {} in all", name, size.height,
-         size.width, kMaxPngSide, kMaxPngPixels);
+    fail("{}: byte 16: {}x{} pixels (width x height), the limit is {} a side and {} in all", name,
+         size.width, size.height, kMaxPngSide, kMaxPngPixels);
   }
+}
+
+[[noreturn]] void fail_for_memory(std::string_view name, const Size& size) {
+  if (size.width == 0) fail("{}: out of memory", name);
+  fail("{}: out of memory for its {}x{} pixels (width x height)", name, size.width, size.height);
 }
 
 /// The size in the header as it stands, since libpng's own message for a huge picture does not say
@@ -167,9 +207,10 @@ void check_signature(std::span<const std::byte> bytes, std::string_view name) {
 Picture decode_png(std::span<const std::byte> bytes, std::string_view name) {
   check_signature(bytes, name);
   Reader reader(bytes);
-  if (reader.info == nullptr) fail("{}: no memory to decode a PNG", name);
   Size size;
+  if (reader.info == nullptr) fail_for_memory(name, size);
   const auto broken = [&] {
+    if (reader.session.out_of_memory) fail_for_memory(name, size);
     const std::size_t read = bytes.size() - reader.session.input.size();
     fail("{}: byte {}: broken PNG: {}", name, read, reader.session.message.data());
   };
@@ -177,12 +218,20 @@ Picture decode_png(std::span<const std::byte> bytes, std::string_view name) {
   check_size(size, name);
   CNNC_CHECK(size.channels >= 1 && size.channels <= 4, "{} channels from libpng", size.channels);
 
-  Picture picture(size.height, size.width, size.channels);
+  Picture picture;
+  try {
+    picture = Picture(size.height, size.width, size.channels);
+  } catch (const std::bad_alloc&) {
+    fail_for_memory(name, size);
+  }
   auto rows = rows_of(picture.pixels.data(), size.height, size.width * size.channels);
   if (!read_rows(reader.png, rows.data())) broken();
-  picture.had_alpha = size.channels % 2 == 0;
   picture.channels = size.channels <= 2 ? 1 : 3;
-  if (picture.had_alpha) lay_over_white(picture.pixels, static_cast<std::size_t>(picture.channels));
+  if (size.channels % 2 == 0) {
+    const auto colours = static_cast<std::size_t>(picture.channels);
+    picture.ground = choose_ground(picture.pixels, colours);
+    lay_over(*picture.ground, picture.pixels, colours);
+  }
   return picture;
 }
 

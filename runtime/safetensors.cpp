@@ -3,15 +3,16 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cmath>
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <set>
 #include <tuple>
 #include <vector>
 
 #include "ir/diagnostic.h"
 #include "runtime/file.h"
+#include "runtime/safetensors_header.h"
 
 namespace cnnc {
 namespace {
@@ -22,61 +23,28 @@ using Json = nlohmann::json;
 
 constexpr std::size_t kMaxHeader = 100'000'000;  // as the reference implementation has it
 constexpr std::int64_t kMaxFile = (kMaxElements * 8) + (std::int64_t{1} << 28);
-constexpr int kMaxDepth = 8;                    // a header is three deep
-constexpr std::int64_t kMaxValues = 4'000'000;  // parsed values take many times the bytes of text
 
-struct DtypeName {
+/// Values of `bytes` bytes each become `type`: the 16-bit ones are widened, which is exact.
+struct Dtype {
   std::string_view name;
   ScalarType type;
+  std::uint64_t bytes;
 };
 constexpr std::array kDtypes = {
-    DtypeName{"F32", ScalarType::f32}, DtypeName{"F64", ScalarType::f64},
-    DtypeName{"I8", ScalarType::i8},   DtypeName{"U8", ScalarType::u8},
-    DtypeName{"I32", ScalarType::i32}, DtypeName{"U32", ScalarType::u32},
-    DtypeName{"I64", ScalarType::i64}, DtypeName{"BOOL", ScalarType::boolean},
+    Dtype{"F32", ScalarType::f32, 4}, Dtype{"F64", ScalarType::f64, 8},
+    Dtype{"F16", ScalarType::f32, 2}, Dtype{"BF16", ScalarType::f32, 2},
+    Dtype{"I8", ScalarType::i8, 1},   Dtype{"U8", ScalarType::u8, 1},
+    Dtype{"I32", ScalarType::i32, 4}, Dtype{"U32", ScalarType::u32, 4},
+    Dtype{"I64", ScalarType::i64, 8}, Dtype{"BOOL", ScalarType::boolean, 1},
 };
 
 /// A tensor as the header describes it.
 struct Entry {
   std::string name;
-  TensorType type;
+  const Dtype* dtype = nullptr;
+  Dims dims;
   std::uint64_t begin = 0, end = 0;
 };
-
-/// nlohmann's parser keeps the last of two equal keys and any depth; a header may have neither.
-Json parse_json(std::span<const std::byte> bytes, std::string_view name) {
-  const char* text = reinterpret_cast<const char*>(bytes.data());
-  std::vector<std::set<std::string>> keys;
-  std::string duplicate;
-  bool too_deep = false;
-  std::int64_t values = 0;
-  const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
-    if (depth > kMaxDepth) too_deep = true;
-    if (too_deep || ++values > kMaxValues) return false;  // discards what is below
-    if (event == Json::parse_event_t::object_start) keys.emplace_back();
-    if (event == Json::parse_event_t::object_end) keys.pop_back();
-    if (event == Json::parse_event_t::key &&
-        !keys.back().insert(parsed.get<std::string>()).second && duplicate.empty()) {
-      duplicate = parsed.get<std::string>();
-    }
-    return true;
-  };
-  Json header;
-  try {
-    header = Json::parse(text, text + bytes.size(), watch);
-  } catch (const Json::parse_error& error) {
-    fail("{}: byte {}: the header is not valid JSON (its byte {})", name, 8 + error.byte,
-         error.byte);
-  } catch (const Json::out_of_range&) {
-    fail("{}: byte 8: the header has a number that is too large to be one", name);
-  }
-  if (too_deep) fail("{}: byte 8: the header is nested deeper than {}", name, kMaxDepth);
-  if (values > kMaxValues) fail("{}: byte 8: the header has more than {} values", name, kMaxValues);
-  if (!duplicate.empty()) fail("{}: byte 8: the header has `{}` twice", name, duplicate);
-  if (!header.is_object())
-    fail("{}: byte 8: the header is {}, expected an object", name, header.type_name());
-  return header;
-}
 
 /// A whole number from 0 to 2^63-1.
 std::optional<std::int64_t> natural(const Json& value) {
@@ -86,16 +54,16 @@ std::optional<std::int64_t> natural(const Json& value) {
   return static_cast<std::int64_t>(number);
 }
 
-ScalarType parse_dtype(const Json& info, std::string_view where) {
+const Dtype* parse_dtype(const Json& info, std::string_view where) {
   const auto found = info.find("dtype");
   if (found == info.end() || !found->is_string()) fail("{}: no `dtype` text", where);
   const auto& text = found->get_ref<const std::string&>();
   const auto* row = std::find_if(kDtypes.begin(), kDtypes.end(),
                                  [&](const auto& known) { return known.name == text; });
   if (row == kDtypes.end())
-    fail("{}: dtype `{}` is not supported; F32, F64, I8, U8, I32, U32, I64 and BOOL are", where,
-         text);
-  return row->type;
+    fail("{}: dtype `{}` is not supported; F32, F64, F16, BF16, I8, U8, I32, U32, I64 and BOOL are",
+         where, text);
+  return &*row;
 }
 
 Dims parse_shape(const Json& info, std::string_view where) {
@@ -131,7 +99,7 @@ Entry parse_entry(const std::string& tensor, const Json& info, std::uint64_t dat
     if (key != "dtype" && key != "shape" && key != "data_offsets")
       fail("{}: unknown key `{}`", where, key);
   }
-  Entry entry{.name = tensor, .type = {parse_dtype(info, where), parse_shape(info, where)}};
+  Entry entry{.name = tensor, .dtype = parse_dtype(info, where), .dims = parse_shape(info, where)};
   const auto offsets = info.find("data_offsets");
   if (offsets == info.end() || !offsets->is_array() || offsets->size() != 2)
     fail("{}: no `data_offsets` of two numbers", where);
@@ -145,21 +113,25 @@ Entry parse_entry(const std::string& tensor, const Json& info, std::uint64_t dat
          data_size);
   }
   const auto expected =
-      static_cast<std::uint64_t>(elements_of(entry.type.dims, where)) * size_of(entry.type.scalar);
+      static_cast<std::uint64_t>(elements_of(entry.dims, where)) * entry.dtype->bytes;
   if (entry.end - entry.begin != expected) {
-    fail("{}: data_offsets [{}, {}] hold {} bytes, but {} needs {}", where, *begin, *end,
-         entry.end - entry.begin, to_string(entry.type), expected);
+    fail("{}: data_offsets [{}, {}] hold {} bytes, but {}{} needs {}", where, *begin, *end,
+         entry.end - entry.begin, entry.dtype->name, to_string(entry.dims), expected);
   }
   return entry;
 }
 
-void check_metadata(const Json& metadata, std::string_view name) {
+Metadata parse_metadata(const Json& metadata, std::string_view name) {
+  Metadata result;
+  if (metadata.is_null()) return result;
   if (!metadata.is_object())
     fail("{}: `__metadata__` is {}, expected an object", name, metadata.type_name());
   for (const auto& [key, value] : metadata.items()) {
     if (!value.is_string())
       fail("{}: `__metadata__`: `{}` is {}, expected a text", name, key, value.type_name());
+    result.emplace(key, value.get<std::string>());
   }
+  return result;
 }
 
 /// Every byte of the data belongs to exactly one tensor.
@@ -184,10 +156,39 @@ void check_cover(std::vector<Entry>& entries, std::uint64_t data_size, std::stri
     fail("{}: byte {} of the data: {} bytes follow the last tensor", name, at, data_size - at);
 }
 
+/// IEEE 754's binary16: 1 bit of sign, 5 of exponent, 10 of fraction.
+float widened_half(std::uint16_t half) {
+  const std::uint32_t sign = (half & 0x8000U) << 16, exponent = (half >> 10) & 0x1fU,
+                      fraction = half & 0x3ffU;
+  if (exponent == 0) {  // zero, or without the implicit 1
+    const float value = std::ldexp(static_cast<float>(fraction), -24);
+    return sign == 0 ? value : -value;
+  }
+  const std::uint32_t wide = exponent == 0x1f ? 0xffU : exponent + 127 - 15;  // infinity, NaN
+  return std::bit_cast<float>(sign | wide << 23 | fraction << 13);
+}
+
+/// The upper half of an f32.
+float widened_bfloat(std::uint16_t bits) {
+  return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
+}
+
+void widen(std::span<const std::byte> source, bool bfloat, std::span<float> to) {
+  for (std::size_t i = 0; i < to.size(); ++i) {
+    std::uint16_t bits = 0;
+    std::memcpy(&bits, source.data() + 2 * i, 2);
+    to[i] = bfloat ? widened_bfloat(bits) : widened_half(bits);
+  }
+}
+
 Tensor read_tensor(const Entry& entry, std::span<const std::byte> data, std::string_view name) {
-  Tensor tensor(entry.type);
+  Tensor tensor({entry.dtype->type, entry.dims});
   const auto source = data.subspan(entry.begin, entry.end - entry.begin);
-  if (entry.type.scalar == ScalarType::boolean) {
+  if (entry.dtype->bytes < size_of(entry.dtype->type)) {
+    widen(source, entry.dtype->name == "BF16", tensor.data<float>());
+    return tensor;
+  }
+  if (entry.dtype->type == ScalarType::boolean) {
     const auto wrong =
         std::find_if(source.begin(), source.end(), [](auto byte) { return byte > std::byte{1}; });
     if (wrong != source.end()) {
@@ -205,7 +206,7 @@ std::string header_text(const Tensors& tensors, const Metadata& metadata) {
   std::uint64_t at = 0;
   for (const auto& [name, tensor] : tensors) {
     const auto* row = std::find_if(kDtypes.begin(), kDtypes.end(), [&](const auto& known) {
-      return known.type == tensor.type().scalar;
+      return known.type == tensor.type().scalar && known.bytes == size_of(known.type);
     });
     const std::uint64_t end = at + tensor.bytes().size();
     header[name] = {{"dtype", row->name}, {"shape", tensor.dims()}, {"data_offsets", {at, end}}};
@@ -218,7 +219,8 @@ std::string header_text(const Tensors& tensors, const Metadata& metadata) {
 
 }  // namespace
 
-Tensors parse_safetensors(std::span<const std::byte> bytes, std::string_view name) {
+Tensors parse_safetensors(std::span<const std::byte> bytes, std::string_view name,
+                          Metadata* metadata) {
   if (bytes.size() < 8)
     fail("{}: {} bytes, too short for a safetensors file (the header's length takes 8)", name,
          bytes.size());
@@ -231,13 +233,14 @@ Tensors parse_safetensors(std::span<const std::byte> bytes, std::string_view nam
     fail("{}: byte 0: a header of {} bytes, but only {} follow; the file is truncated", name,
          length, bytes.size() - 8);
   }
-  const Json header = parse_json(bytes.subspan(8, length), name);
+  const Json header = parse_header(bytes.subspan(8, length), name);
   const auto data = bytes.subspan(8 + length);
 
   std::vector<Entry> entries;
   for (const auto& [key, value] : header.items()) {
     if (key == "__metadata__") {
-      check_metadata(value, name);
+      Metadata texts = parse_metadata(value, name);
+      if (metadata != nullptr) *metadata = std::move(texts);
     } else {
       entries.push_back(parse_entry(key, value, data.size(), name));
     }
@@ -248,8 +251,8 @@ Tensors parse_safetensors(std::span<const std::byte> bytes, std::string_view nam
   return tensors;
 }
 
-Tensors read_safetensors(const std::filesystem::path& path) {
-  return parse_safetensors(read_file(path, kMaxFile), path.string());
+Tensors read_safetensors(const std::filesystem::path& path, Metadata* metadata) {
+  return parse_safetensors(read_file(path, kMaxFile), path.string(), metadata);
 }
 
 std::size_t safetensors_size(const Tensors& tensors, const Metadata& metadata) {

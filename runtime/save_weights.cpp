@@ -40,18 +40,19 @@ OutputFile open_weights(const Options& options, const Tensors& weights) {
           options.overwrite ? Existing::replace : Existing::keep};
 }
 
-SavedWeights save_weights(OutputFile& file, const Options& options, const Tensors& weights) {
+SavedWeights save_weights(OutputFile& file, const Options& options, const Tensors& weights,
+                          const Metadata& metadata) {
   std::string trouble;
   try {
-    write_safetensors(file, weights);
+    write_safetensors(file, weights, metadata);
     return {file.path(), ""};
   } catch (const Error& error) {
     trouble = error.what();
   }
   for (const fs::path& place : other_places(file, options)) {
     try {
-      OutputFile other(place, safetensors_size(weights), Existing::keep);
-      write_safetensors(other, weights);
+      OutputFile other(place, safetensors_size(weights) + kRoomForMetadata, Existing::keep);
+      write_safetensors(other, weights, metadata);
       return {other.path(),
               fmt::format("{}; the weights are in {}", trouble, other.path().string())};
     } catch (const Error&) {  // the next place, then

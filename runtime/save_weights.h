@@ -21,6 +21,7 @@ struct SavedWeights {
 
 /// Writes `weights` to `file`; where that fails, to a file of another name: beside it, in the
 /// current folder, at home, in the folder for temporary files. Throws Error where none takes them.
-SavedWeights save_weights(OutputFile& file, const Options& options, const Tensors& weights);
+SavedWeights save_weights(OutputFile& file, const Options& options, const Tensors& weights,
+                          const Metadata& metadata);
 
 }  // namespace cnnc

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <mutex>
 #include <utility>
 
 #include "runtime/compile.h"
@@ -44,6 +45,11 @@ void write_scalar(Executable& executable, std::string_view name, auto value) {
   });
 }
 
+int checked_threads(int threads) {
+  if (threads < 0) fail("{} threads are too few: from 1, or 0 for all usable cores", threads);
+  return threads;
+}
+
 double read(const TensorRef& ref, std::size_t index) {
   return dispatch(ref.type.scalar, [&](auto zero) {
     std::memcpy(&zero, ref.bytes.data() + index * sizeof zero, sizeof zero);
@@ -54,17 +60,24 @@ double read(const TensorRef& ref, std::size_t index) {
 }  // namespace
 
 void gather(const Dataset& dataset, std::span<const std::int64_t> indices, Batch& batch) {
+  check_whole(dataset);
+  for (const auto index : indices) {
+    if (index < 0 || index >= dataset.count)
+      fail("image {} of data set `{}`, which has images 0 to {}", index, dataset.name,
+           dataset.count - 1);
+  }
   const auto size = static_cast<std::size_t>(dataset.image_size());
   batch.images.resize(indices.size() * size);
   batch.labels.resize(indices.size());
   batch.samples.assign(indices.begin(), indices.end());
   for (std::size_t row = 0; row < indices.size(); ++row) {
     std::memcpy(batch.images.data() + row * size, dataset.pixels_of(indices[row]).data(), size);
-    batch.labels[row] = dataset.labels.at(static_cast<std::size_t>(indices[row]));
+    batch.labels[row] = dataset.labels[static_cast<std::size_t>(indices[row])];
   }
 }
 
 struct Session::State {
+  std::mutex mutex;  // held by every call that sees weights or programs
   Model model;
   Language language;
   SessionOptions options;
@@ -77,7 +90,10 @@ struct Session::State {
   bool inference_is_current = false;
 
   State(Model m, Language l, SessionOptions o)
-      : model(std::move(m)), language(std::move(l)), options(std::move(o)), pool(options.threads) {}
+      : model(std::move(m)),
+        language(std::move(l)),
+        options(std::move(o)),
+        pool(checked_threads(options.threads)) {}
 
   ModelGraph graph(Mode mode) const {
     return build_graph(model, language, mode,
@@ -123,11 +139,30 @@ struct Session::State {
     return host;
   }
 
-  /// Gives the program that infers the weights of the one that trains.
-  void update_inference() {
-    if (inference_is_current) return;
-    for (const auto& [name, tensor] : current()) write(*inference, name, tensor);
-    inference_is_current = true;
+  std::chrono::duration<double> compile_training() {
+    if (training) return {};
+    if (!model.train) fail("{}: has no train section, so it cannot be trained", model.source.name);
+    const auto start = Clock::now();
+    training.emplace(compiled(graph(Mode::train).graph));
+    const auto stop = Clock::now();
+    write_training();
+    return stop - start;
+  }
+
+  std::chrono::duration<double> compile_inference() {
+    if (inference) return {};
+    const auto start = Clock::now();
+    inference.emplace(compiled(graph(Mode::infer).graph));
+    return Clock::now() - start;
+  }
+
+  Executable& inference_program() {
+    compile_inference();
+    if (!inference_is_current) {
+      for (const auto& [name, tensor] : current()) write(*inference, name, tensor);
+      inference_is_current = true;
+    }
+    return *inference;
   }
 };
 
@@ -166,39 +201,38 @@ const SessionOptions& Session::options() const { return state_->options; }
 const std::vector<Parameter>& Session::parameters() const { return state_->parameters; }
 std::int64_t Session::image_size() const { return state_->image_size; }
 std::int64_t Session::classes() const { return state_->classes; }
+bool Session::yields_probabilities() const {
+  return cnnc::yields_probabilities(state_->model, state_->language);
+}
 int Session::threads() const { return state_->pool.size(); }
 
 void Session::initialize(std::uint64_t seed) {
   Tensors weights;
   for (const auto& parameter : state_->parameters)
     weights.emplace(parameter.name, cnnc::initialize(parameter, seed));
+  const std::lock_guard lock(state_->mutex);
   state_->install(std::move(weights));
 }
 
 void Session::set_weights(const Tensors& weights, std::string_view source) {
-  state_->install(fit_weights(weights, state_->parameters, source));
+  Tensors fitted = fit_weights(weights, state_->parameters, source);
+  const std::lock_guard lock(state_->mutex);
+  state_->install(std::move(fitted));
 }
 
-Tensors Session::weights() { return state_->current(); }
+Tensors Session::weights() {
+  const std::lock_guard lock(state_->mutex);
+  return state_->current();
+}
 
 std::chrono::duration<double> Session::compile_training() {
-  State& state = *state_;
-  if (state.training) return {};
-  if (!state.model.train)
-    fail("{}: has no train section, so it cannot be trained", state.model.source.name);
-  const auto start = Clock::now();
-  state.training.emplace(state.compiled(state.graph(Mode::train).graph));
-  const auto stop = Clock::now();
-  state.write_training();
-  return stop - start;
+  const std::lock_guard lock(state_->mutex);
+  return state_->compile_training();
 }
 
 std::chrono::duration<double> Session::compile_inference() {
-  State& state = *state_;
-  if (state.inference) return {};
-  const auto start = Clock::now();
-  state.inference.emplace(state.compiled(state.graph(Mode::infer).graph));
-  return Clock::now() - start;
+  const std::lock_guard lock(state_->mutex);
+  return state_->compile_inference();
 }
 
 StepResult Session::train_step(const Batch& batch, const StepInputs& inputs) {
@@ -216,7 +250,8 @@ StepResult Session::train_step(const Batch& batch, const StepInputs& inputs) {
     if (label < 0 || label >= state.classes)
       fail("label {} of a model with {} classes", label, state.classes);
   }
-  compile_training();
+  const std::lock_guard lock(state.mutex);
+  state.compile_training();
   Executable& program = *state.training;
   write_rows<std::uint8_t>(program, "image", batch.images);
   write_rows<std::int32_t>(program, "label", batch.labels);
@@ -237,9 +272,8 @@ std::vector<double> Session::infer(std::span<const std::uint8_t> images) {
   if (images.size() % size != 0) {
     fail("{} bytes are not a whole number of images of {} bytes", images.size(), size);
   }
-  compile_inference();
-  state.update_inference();
-  Executable& program = *state.inference;
+  const std::lock_guard lock(state.mutex);
+  Executable& program = state.inference_program();
   std::vector<double> result;
   const std::size_t total = images.size() / size;
   result.reserve(total * static_cast<std::size_t>(state.classes));

@@ -22,7 +22,7 @@ namespace cnnc {
 struct SessionOptions {
   std::optional<std::int64_t> batch = {};  // most images a training step; nothing: the model's
   ScalarType real = ScalarType::f32;       // f32 or f64: of weights and arithmetic
-  int threads = 0;                         // 0: all usable cores
+  int threads = 0;                         // 0: all usable cores; not below
   std::uint64_t seed = 1;                  // of initial weights and of dropout
   std::optional<Target> target = {};       // nothing: this machine
   std::vector<std::string> skip = {};      // passes left out
@@ -38,7 +38,8 @@ struct Batch {
   std::int64_t count() const { return static_cast<std::int64_t>(labels.size()); }
 };
 
-/// Batch `indices` of `dataset`, in that order, into `batch` (whose memory is used again).
+/// Images `indices` of `dataset`, in that order, into `batch` (whose memory is used again). Throws
+/// Error for an index that is none of an image.
 void gather(const Dataset& dataset, std::span<const std::int64_t> indices, Batch& batch);
 
 struct StepInputs {
@@ -53,8 +54,9 @@ struct StepResult {
 };
 
 /// Movable, not copyable. Both programs are compiled when first needed. Methods throw Error where
-/// the model or the caller's data do not allow what is asked; a session is for one thread at a
-/// time.
+/// the model or the caller's data do not allow what is asked, and where there is no memory for a
+/// program's; the session can be used as before then. Threads may share a session: its calls wait
+/// for each other.
 class Session {
  public:
   /// Weights start as initialize(options.seed) makes them. Throws Error for a batch out of range or
@@ -68,8 +70,9 @@ class Session {
   const Language& language() const;
   const SessionOptions& options() const;  // batch and target filled in
   const std::vector<Parameter>& parameters() const;
-  std::int64_t image_size() const;  // bytes of one image
-  std::int64_t classes() const;     // values that the model yields for one image
+  std::int64_t image_size() const;    // bytes of one image
+  std::int64_t classes() const;       // values that the model yields for one image
+  bool yields_probabilities() const;  // ... and what they are; otherwise any numbers
   int threads() const;
 
   /// Starts again: weights keyed by (seed, name), running statistics and optimizer states as at the

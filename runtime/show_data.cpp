@@ -57,8 +57,8 @@ Picture data_sheet(const Dataset& dataset) {
                      text_height = (kGlyphHeight + kDescent) * kTextScale;
   const std::int64_t step_x = width + kMargin, step_y = height + kGap + text_height + kMargin;
   if (rows * step_y > 20'000 || columns * step_x > 20'000) {
-    fail("data set `{}` ({}): images of {} are too large for a sheet", dataset.name,
-         dataset.folder.string(), to_string(image));
+    fail("data set `{}` ({}): images of {} (height, width, channels) are too large for a sheet",
+         dataset.name, dataset.folder.string(), to_string(image));
   }
 
   Picture sheet(kMargin + rows * step_y, kMargin + columns * step_x, image[2], kPaper);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <utility>
 
 #include "ir/diagnostic.h"
 #include "runtime/picture.h"
@@ -101,6 +102,11 @@ std::string clock_text(double seconds) {
   return fmt::format("{}:{:02}", whole / 60, whole % 60);
 }
 
+std::string_view without_last_part(std::string_view text) {
+  const auto comma = text.rfind(", ");
+  return text.substr(0, comma == text.npos ? 0 : comma);
+}
+
 /// The first `columns` characters of UTF-8 text.
 std::string cut(std::string_view text, int columns) {
   std::size_t end = 0;
@@ -121,6 +127,31 @@ void write_text(int fd, std::string_view text) {
 }
 
 }  // namespace
+
+int columns_of(std::string_view text) {
+  return static_cast<int>(std::ranges::count_if(
+      text, [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+}
+
+std::vector<std::string> wrapped(std::string_view text, int columns) {
+  columns = std::max(columns, 1);
+  std::vector<std::string> lines;
+  std::string line;
+  while (!text.empty()) {
+    const auto end = std::min(text.find(' '), text.size());
+    std::string_view word = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (!line.empty() && columns_of(line) + 1 + columns_of(word) > columns)
+      lines.push_back(std::exchange(line, {}));
+    while (columns_of(word) > columns) {
+      lines.push_back(cut(word, columns));
+      word.remove_prefix(lines.back().size());
+    }
+    line += fmt::format("{}{}", line.empty() ? "" : " ", word);
+  }
+  lines.push_back(std::move(line));
+  return lines;
+}
 
 bool is_terminal(int fd) { return ::isatty(fd) == 1; }
 
@@ -166,14 +197,19 @@ std::string progress_line(std::string_view label, std::int64_t done, std::int64_
   const double part =
       total > 0 ? std::clamp(static_cast<double>(done) / static_cast<double>(total), 0.0, 1.0)
                 : 0.0;
-  std::string rest = fmt::format("{}/{}", done, total);
-  if (!text.empty()) rest += fmt::format(" {}", text);
-  if (part > 0 && part < 1)
-    rest += fmt::format(", ETA {}", clock_text(elapsed_seconds * (1 - part) / part));
-
-  const int room = width - static_cast<int>(label.size() + rest.size()) -
-                   4;  // "[] " and the blank after the label
-  if (room < 6) return cut(fmt::format("{} {}", label, rest), width);
+  constexpr int kLeastCells = 6;
+  const std::string time =
+      part > 0 && part < 1
+          ? fmt::format(", ETA {}", clock_text(elapsed_seconds * (1 - part) / part))
+          : "";
+  std::string rest;
+  int room = 0;
+  for (;; text = without_last_part(text)) {
+    rest = fmt::format("{}/{}{}{}{}", done, total, text.empty() ? "" : " ", text, time);
+    room = width - columns_of(label) - columns_of(rest) - 4;  // "[] ", the blank after the label
+    if (room >= kLeastCells || text.empty()) break;
+  }
+  if (room < kLeastCells) return cut(fmt::format("{} {}", label, rest), width);
   const int cells = std::min(room, 24), full = static_cast<int>(part * cells + 0.5);
   return fmt::format("{} [{}{}] {}", label, std::string(static_cast<std::size_t>(full), '#'),
                      std::string(static_cast<std::size_t>(cells - full), '-'), rest);

@@ -30,6 +30,11 @@ std::vector<std::string> draw_image(std::span<const std::uint8_t> pixels, const 
 /// Columns that each of these lines takes.
 int drawn_width(const Dims& image, int max_columns = 64);
 
+/// Columns that UTF-8 text takes, a character one.
+int columns_of(std::string_view text);
+/// `text` in lines of at most `columns`, broken at blanks; a longer word anywhere.
+std::vector<std::string> wrapped(std::string_view text, int columns);
+
 /// One line that is redrawn in place: `label [####----] 120/469 text, ETA 0:12`. On a terminal, at
 /// most ten times a second; elsewhere silent. Cleared by clear() (before other output) and by the
 /// destructor.
@@ -57,7 +62,8 @@ class Progress {
   Clock::time_point start_, next_;
 };
 
-/// The text of that line, at most `width` columns.
+/// The text of that line, at most `width` columns. Where they are few, the last parts of `text`,
+/// which commas separate, are left out for the bar and the time.
 std::string progress_line(std::string_view label, std::int64_t done, std::int64_t total,
                           std::string_view text, double elapsed_seconds, int width);
 

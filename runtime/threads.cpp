@@ -57,6 +57,8 @@ struct ThreadPool::State {
   bool spin = false;
   std::vector<std::thread> threads;
 
+  std::atomic<bool> busy{false};  // with a loop
+
   // The loop: written before the ticket is published, read before an iteration is claimed.
   std::atomic<ParallelBody> body{nullptr};
   std::atomic<void*> data{nullptr};
@@ -67,6 +69,7 @@ struct ThreadPool::State {
   alignas(64) std::atomic<std::int32_t> epoch{0};      // workers sleep on it
   std::atomic<bool> stop{false};
 
+  void run_loop(std::int64_t n, ParallelBody run, void* argument);
   void run_iterations(std::int64_t worker);
   void work(std::int64_t worker);
   void wake(std::int64_t workers);
@@ -115,6 +118,24 @@ void ThreadPool::State::shut_down() {
   for (auto& thread : threads) thread.join();
 }
 
+/// By all workers; nobody else is in it.
+void ThreadPool::State::run_loop(std::int64_t n, ParallelBody run, void* argument) {
+  body.store(run, std::memory_order_relaxed);
+  data.store(argument, std::memory_order_relaxed);
+  count.store(n, std::memory_order_relaxed);
+  remaining.store(static_cast<std::int32_t>(n), std::memory_order_relaxed);
+  const std::uint64_t loop = (ticket.load(std::memory_order_relaxed) >> 32) + 1;
+  ticket.store((loop << 32) | static_cast<std::uint64_t>(n), std::memory_order_release);
+  wake(std::min<std::int64_t>(n, size) - 1);
+
+  run_iterations(0);
+  const auto finished = [&] { return remaining.load(std::memory_order_acquire) == 0; };
+  if (spin && spin_until(finished)) return;
+  for (std::int32_t left; (left = remaining.load(std::memory_order_acquire)) != 0;) {
+    remaining.wait(left, std::memory_order_acquire);
+  }
+}
+
 ThreadPool::ThreadPool(int size) : state_(std::make_unique<State>()) {
   const int cores = usable_cores();
   state_->size = size > 0 ? size : cores;
@@ -139,21 +160,9 @@ void ThreadPool::parallel_for(std::int64_t count, ParallelBody body, void* data)
   if (count <= 0) return;
   if (count == 1 || state.size == 1) return body(data, 0, count, 0);
   CNNC_CHECK(count <= kMaxIterations, "{} iterations", count);
-
-  state.body.store(body, std::memory_order_relaxed);
-  state.data.store(data, std::memory_order_relaxed);
-  state.count.store(count, std::memory_order_relaxed);
-  state.remaining.store(static_cast<std::int32_t>(count), std::memory_order_relaxed);
-  const std::uint64_t loop = (state.ticket.load(std::memory_order_relaxed) >> 32) + 1;
-  state.ticket.store((loop << 32) | static_cast<std::uint64_t>(count), std::memory_order_release);
-  state.wake(std::min<std::int64_t>(count, state.size) - 1);
-
-  state.run_iterations(0);
-  const auto finished = [&] { return state.remaining.load(std::memory_order_acquire) == 0; };
-  if (state.spin && spin_until(finished)) return;
-  for (std::int32_t left; (left = state.remaining.load(std::memory_order_acquire)) != 0;) {
-    state.remaining.wait(left, std::memory_order_acquire);
-  }
+  if (state.busy.exchange(true, std::memory_order_acquire)) return body(data, 0, count, 0);
+  state.run_loop(count, body, data);
+  state.busy.store(false, std::memory_order_release);
 }
 
 }  // namespace cnnc

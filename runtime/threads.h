@@ -25,7 +25,8 @@ class ThreadPool {
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   int size() const;
-  /// Runs body over 0 .. count and returns when all is done. `body` throws nothing.
+  /// Runs body over 0 .. count and returns when all is done. `body` throws nothing. While one loop
+  /// runs, another one of another thread is its caller's alone, as worker 0.
   void parallel_for(std::int64_t count, ParallelBody body, void* data);
 
  private:

@@ -160,7 +160,7 @@ Prepared prepare(const Options& options) {
   std::optional<Tensors> initial;
   if (!options.init.empty()) initial = read_safetensors(options.init);
   Session session(std::move(model), std::move(language), session_options(options));
-  if (initial) session.set_weights(*initial, options.init);
+  if (initial) use_weights(session, *initial, options.init);
   Dataset train = read_dataset(options, session.model(), Split::train);
   Dataset test = read_dataset(options, session.model(), Split::test);
   check_fits(train, session.model().input, session.classes());
@@ -245,7 +245,8 @@ int finish(const Options& options, Prepared& run, const Trained& trained,
   const auto announced = run.weights.path();
   // A network that is not finished never takes the place of one that is.
   if (trained.failure || result.stopped || result.watch.diverged()) run.weights.keep_existing();
-  const SavedWeights saved = save_weights(run.weights, options, run.session.weights());
+  const SavedWeights saved = save_weights(run.weights, options, run.session.weights(),
+                                          to_metadata(look_at(run.train)));
   const int code = report_trouble(saved.trouble, metrics);
   std::string where = shown_name(saved.path);
   if (saved.path != announced && saved.trouble.empty())

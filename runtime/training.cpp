@@ -140,13 +140,23 @@ TrainPlan plan_training(const Session& session, std::int64_t images, const Train
   const auto& settings = session.model().train;
   if (!settings)
     fail("{}: has no train section, so it cannot be trained", session.model().source.name);
+  const auto require = [&](bool good, std::string_view what, auto value, std::string_view range) {
+    if (!good) fail("{}: {} is {}; it must be {}", session.model().source.name, what, value, range);
+  };
+  require(images >= 1, "the number of images", images, "1 or more");
   TrainPlan plan;
   plan.epochs = options.epochs.value_or(settings->epochs);
+  require(plan.epochs >= 1 && plan.epochs <= kMaxEpochs, "the number of epochs", plan.epochs,
+          fmt::format("from 1 to {}", kMaxEpochs));
   const std::int64_t batch = *session.options().batch;
   plan.steps_per_epoch = (images + batch - 1) / batch;
   plan.scheduled_steps = plan.epochs * plan.steps_per_epoch;
+  require(options.steps.value_or(1) >= 1, "the number of steps", options.steps.value_or(1),
+          "1 or more");
   plan.steps = std::min(plan.scheduled_steps, options.steps.value_or(plan.scheduled_steps));
   plan.learning_rate = options.learning_rate.value_or(settings->optimizer.arguments.real("lr"));
+  require(std::isfinite(plan.learning_rate) && plan.learning_rate >= 0, "the learning rate",
+          plan.learning_rate, "finite and not below 0");
   return plan;
 }
 

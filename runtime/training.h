@@ -61,7 +61,8 @@ struct TrainResult {
   std::optional<Evaluation> test = {};  // of the last epoch
 };
 
-/// Throws Error where the model has no train section.
+/// Throws Error where the model has no train section, without images, and for epochs, steps or a
+/// rate out of range.
 TrainPlan plan_training(const Session& session, std::int64_t images, const TrainOptions& options);
 
 /// Trains on `train` and evaluates on `test` (may be null) after each epoch. The last batch of an

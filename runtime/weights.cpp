@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,8 @@ std::string names_of(const Tensors& tensors) {
   return text.empty() ? "no tensor at all" : text;
 }
 
+bool counts_batches(std::string_view name) { return name.ends_with(".num_batches_tracked"); }
+
 Tensor converted(const Tensor& tensor, const Parameter& parameter, std::string_view source) {
   const TensorType& type = tensor.type();
   if (!is_float(type.scalar) || type.dims != parameter.type.dims) {
@@ -32,6 +35,10 @@ Tensor converted(const Tensor& tensor, const Parameter& parameter, std::string_v
     if (!std::isfinite(result.get(i))) {
       fail("{}: {} holds {} at element {}: these weights are of no use; train again", source,
            parameter.name, value, i);
+    }
+    if (value < parameter.low) {
+      fail("{}: {} holds {} at element {}, but nothing below {} has a meaning there", source,
+           parameter.name, value, i, parameter.low);
     }
   }
   return result;
@@ -51,12 +58,23 @@ Tensors fit_weights(const Tensors& loaded, std::span<const Parameter> parameters
     result.emplace(parameter.name, converted(found->second, parameter, source));
   }
   for (const auto& [name, tensor] : loaded) {
-    if (!result.contains(name)) {
+    if (!result.contains(name) && !counts_batches(name)) {
       fail("{}: {} {} is not a parameter of the model, which needs {}", source, name,
            to_string(tensor.type()), names_of(result));
     }
   }
   return result;
+}
+
+std::vector<std::string> ignored_tensors(const Tensors& loaded,
+                                         std::span<const Parameter> parameters) {
+  std::set<std::string_view> needed;
+  for (const auto& parameter : parameters) needed.insert(parameter.name);
+  std::vector<std::string> names;
+  for (const auto& [name, tensor] : loaded) {
+    if (counts_batches(name) && !needed.contains(name)) names.push_back(name);
+  }
+  return names;
 }
 
 }  // namespace cnnc

@@ -214,7 +214,7 @@ INSTANTIATE_TEST_SUITE_P(Table, BadInput, ::testing::ValuesIn(kinds()),
 // these are the ways in which that can be.
 const std::regex kPlace(
     ":[0-9]+:[0-9]+: |byte [0-9]+|bytes [0-9]+ to [0-9]+|record [0-9]+|test image [0-9]+"
-    "|tensors? `|`__metadata__`|[a-z]+[0-9]+\\.(weight|bias)|zoo|: input count|: '[a-z]'"
+    "|tensors? `|`__metadata__`|[a-z]+[0-9]+\\.(weight|bias|running_var)|zoo|: input count|: '[a-z]'"
     "|kernel (k|is called)|graph 'g'|optimizer |gradient of 'w'|floor has no|: a has no place"
     "|--data |pass '|stage ");
 const std::regex kWhole(

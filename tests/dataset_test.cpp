@@ -86,14 +86,18 @@ TEST_F(DatasetFiles, a_label_beyond_the_classes_names_its_record) {
   write_split(3, "\1\2\5");
   const Dataset data = load();
   EXPECT_NO_THROW(check_fits(data, {2, 3, 1}, 6));
-  EXPECT_THAT(error_of([&] { check_fits(data, {2, 3, 1}, 5); }),
+  EXPECT_THAT(error_of([&] {
+                check_fits(data, {2, 3, 1}, 5);
+              }),
               AllOf(HasSubstr("record 2"), HasSubstr("label 5"), HasSubstr("5 classes")));
 }
 
 TEST_F(DatasetFiles, images_of_another_size_than_the_models_show_both) {
   write_split(1, "\1");
   const Dataset data = load();
-  EXPECT_THAT(error_of([&] { check_fits(data, {28, 28, 1}, 10); }),
+  EXPECT_THAT(error_of([&] {
+                check_fits(data, {28, 28, 1}, 10);
+              }),
               AllOf(HasSubstr("[2,3,1]"), HasSubstr("[28,28,1]")));
 }
 
@@ -109,7 +113,63 @@ TEST_F(DatasetFiles, a_missing_partner_is_named) {
               AllOf(HasSubstr("train-labels-idx1-ubyte"), HasSubstr((folder_ / "tiny").string())));
 }
 
-TEST_F(DatasetFiles, the_error_of_a_failed_search_lists_every_folder_and_how_to_get_the_data) {
+TEST_F(DatasetFiles, a_missing_part_is_named_with_what_is_there) {
+  write_split(1, "\1");
+  EXPECT_THAT(error_of([&] { load(Split::test); }),
+              AllOf(HasSubstr("tiny: no t10k-labels-idx1-ubyte (plain or .gz) in this folder"),
+                    HasSubstr("which holds train-images-idx3-ubyte, train-labels-idx1-ubyte\n"),
+                    HasSubstr("the test labels of `tiny` are needed, too")));
+}
+
+TEST_F(DatasetFiles, the_parts_of_a_set_never_come_from_two_folders) {
+  write_split(1, "\1");
+  write_split(1, "\1", "t10k");
+  fs::create_directories(folder_ / "first/tiny");
+  fs::rename(folder_ / "tiny/train-images-idx3-ubyte",
+             folder_ / "first/tiny/train-images-idx3-ubyte");
+  const std::array folders = {folder_ / "first", folder_};
+  EXPECT_THAT(error_of([&] { load_dataset(folders, "tiny", Split::test); }),
+              HasSubstr("first/tiny: no t10k-labels-idx1-ubyte"));
+}
+
+TEST_F(DatasetFiles, names_and_folders_of_other_tools_are_taken) {
+  write_split(2, "\3\1");
+  const auto loads = [&](const fs::path& folder, const std::string& name) {
+    return error_of([&] { load_dataset(std::array{folder}, name, Split::train); });
+  };
+  EXPECT_EQ(loads(folder_ / "tiny", "tiny"), "no error") << "the folder itself";
+  EXPECT_EQ(loads(folder_ / "tiny/", "other"), "no error") << "the folder itself, by any name";
+  fs::rename(folder_ / "tiny/train-images-idx3-ubyte", folder_ / "tiny/train-images.idx3-ubyte");
+  EXPECT_EQ(loads(folder_, "tiny"), "no error") << "7-Zip";
+  fs::create_directories(folder_ / "tiny/train-labels-idx1-ubyte.folder");
+  fs::rename(folder_ / "tiny/train-labels-idx1-ubyte",
+             folder_ / "tiny/train-labels-idx1-ubyte.folder/train-labels-idx1-ubyte");
+  fs::rename(folder_ / "tiny/train-labels-idx1-ubyte.folder",
+             folder_ / "tiny/train-labels-idx1-ubyte");
+  EXPECT_EQ(loads(folder_, "tiny"), "no error") << "Kaggle";
+  fs::rename(folder_ / "tiny/train-labels-idx1-ubyte/train-labels-idx1-ubyte",
+             folder_ / "tiny/train-labels-idx1-ubyte/train-labels.idx1-ubyte");
+  EXPECT_EQ(loads(folder_, "tiny"), "no error") << "7-Zip, each into a folder";
+  fs::create_directories(folder_ / "MNIST");
+  fs::rename(folder_ / "tiny", folder_ / "MNIST/raw");
+  for (const char* below : {"", "MNIST", "MNIST/raw"})
+    EXPECT_EQ(loads(folder_ / below, "mnist"), "no error") << "torchvision, " << below;
+  for (const char* below : {"MNIST", "MNIST/", "MNIST/raw"}) {
+    EXPECT_THAT(loads(folder_ / below, "fashion-mnist"),
+                AllOf(HasSubstr("not found"), HasSubstr("is `mnist` by its name")))
+        << below;
+  }
+}
+
+TEST_F(DatasetFiles, the_error_of_a_failed_search_says_what_the_first_folder_holds) {
+  for (const char* name : {"a.csv", "b", "c", "d", "e", "f", "g", ".hidden"})
+    std::ofstream(folder_ / name) << "x";
+  EXPECT_THAT(error_of([&] { load_dataset(std::array{folder_}, "cats", Split::train); }),
+              HasSubstr(folder_.string() + " (which holds a.csv, b, c, d, e, f and 2 more)\n"));
+}
+
+TEST_F(DatasetFiles,
+       the_error_of_a_failed_search_lists_lists_every_folder_and_how_to_get_the_data) {
   ::setenv("CNNC_DATA", (folder_ / "nowhere").c_str(), 1);
   ::setenv("HOME", folder_.c_str(), 1);
   const auto folders = data_folders(std::nullopt);
@@ -140,8 +200,7 @@ TEST_F(DatasetFiles, known_classes_have_names_and_others_numbers) {
 
 TEST(RealMnist, has_the_published_records) {
   const auto folders = data_folders(std::nullopt);
-  if (!find_dataset(folders, "mnist", Split::train))
-    GTEST_SKIP() << "MNIST's files are not here: set CNNC_DATA";
+  if (!find_dataset(folders, "mnist")) GTEST_SKIP() << "MNIST's files are not here: set CNNC_DATA";
   struct Facts {
     Split split;
     std::int64_t count;
@@ -172,7 +231,7 @@ TEST(RealMnist, has_the_published_records) {
 
 TEST(RealFashionMnist, has_the_published_records) {
   const auto folders = data_folders(std::nullopt);
-  if (!find_dataset(folders, "fashion-mnist", Split::test))
+  if (!find_dataset(folders, "fashion-mnist"))
     GTEST_SKIP() << "dataset-fashion-mnist is not installed";
   const Dataset data = load_dataset(folders, "fashion-mnist", Split::test);
   EXPECT_EQ(data.count, 10000);

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <sstream>
+#include <thread>
 
 #include "frontend/model.h"
 #include "runtime/compile.h"
@@ -70,6 +72,34 @@ TEST_F(Inference, folding_of_batch_norm_changes_no_result_beyond_rounding) {
   set_weights(other, graph, 1);
   const auto a = run(one), b = run(other);
   for (std::size_t i = 0; i < a.size(); ++i) EXPECT_NEAR(a[i], b[i], 1e-6);
+}
+
+TEST_F(Inference, a_call_while_another_thread_runs_the_program_is_an_error_and_changes_nothing) {
+  Executable one = compile(graph.graph, options);
+  set_weights(one, graph, 1);
+  const auto expected = run(one);
+  std::atomic<int> refused = 0, wrong = 0, done = 0;
+  const auto call = [&] {
+    ThreadPool own(1);
+    for (int i = 0; i < 3000; ++i) {
+      try {
+        one.run(1, own);
+        ++done;
+      } catch (const Error& error) {
+        ++refused;
+        if (std::string_view(error.what()).find("another thread") == std::string_view::npos)
+          ++wrong;
+      }
+    }
+  };
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 3; ++i) threads.emplace_back(call);
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(wrong, 0);
+  EXPECT_EQ(done + refused, 9000);
+  const auto output = one.tensor("output").data<float>();
+  EXPECT_TRUE(std::ranges::equal(output, expected));
+  EXPECT_EQ(run(one), expected) << "the program is free again";
 }
 
 TEST_F(Inference, nothing_but_an_addition_is_left_of_batch_norm) {

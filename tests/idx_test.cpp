@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -126,6 +127,30 @@ TEST_F(Idx, a_gzip_bomb_is_not_decompressed) {
   EXPECT_LT(fs::file_size(path), 100'000U);
   EXPECT_THAT(error_of(path, 3), HasSubstr("byte 20: more bytes"));
 }
+
+#if !defined(__SANITIZE_ADDRESS__)
+/// What read_idx says where no more memory can be had.
+std::string error_without_memory(const fs::path& path) {
+  rlim_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  rlimit old = {};
+  ::getrlimit(RLIMIT_AS, &old);
+  const rlimit now{pages * static_cast<rlim_t>(::sysconf(_SC_PAGESIZE)), old.rlim_max};
+  ::setrlimit(RLIMIT_AS, &now);
+  std::string text = error_of(path, 3);
+  ::setrlimit(RLIMIT_AS, &old);
+  return text;
+}
+
+TEST_F(Idx, memory_that_runs_out_is_no_broken_file) {
+  const auto path = plain(images(1, 1, 1) + "a");
+  const std::string small = error_without_memory(path);
+  EXPECT_THAT(small, ::testing::AnyOf("no error", HasSubstr("cannot read: out of memory")));
+  const auto large = plain(images(1 << 9, 1 << 9, 1 << 9));
+  fs::resize_file(large, fs::file_size(large) + (1 << 27));
+  EXPECT_THAT(error_without_memory(large), HasSubstr("cannot read: out of memory"));
+}
+#endif
 
 TEST_F(Idx, folders_missing_files_and_pipes_are_reported) {
   EXPECT_THAT(error_of(folder_, 3), HasSubstr("is a folder"));

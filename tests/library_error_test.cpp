@@ -16,7 +16,9 @@
 #include "passes/differentiate.h"
 #include "runtime/inspect.h"
 #include "runtime/prediction.h"
+#include "runtime/seen_images.h"
 #include "runtime/size_limit.h"
+#include "runtime/training.h"
 #include "tests/error_table.h"
 #include "tests/tiny_data.h"
 
@@ -160,7 +162,10 @@ std::vector<Mistake> frontend_mistakes() {
              }),
       thrown("builder for no rows", [] { Builder(language().ops, "g", 0); }),
       thrown("batch_norm of a row without channels", [] { build_layer("batch_norm", {kBatch}); }),
-      thrown("add of one value", [] { build_layer("add", {kBatch, 2}); }),
+      thrown("add of one value",
+             [] {
+               build_layer("add", {kBatch, 2});
+             }),
   };
 }
 
@@ -171,10 +176,14 @@ std::vector<Mistake> graph_mistakes() {
   return {
       thrown("interpreted graph without its input", [] { interpret(inference_graph(), {}, 1); }),
       thrown("interpreted graph with an input of another type",
-             [] { interpret(inference_graph(), {{"image", Tensor({ScalarType::f32, {1}})}}, 1); }),
+             [] {
+               interpret(inference_graph(), {{"image", Tensor({ScalarType::f32, {1}})}}, 1);
+             }),
       faults("node without op", [](Graph& graph) { graph.nodes[1].op = nullptr; }),
       faults("node before its operand",
-             [](Graph& graph) { graph.nodes[1].operands = {Value{1, 0}}; }),
+             [](Graph& graph) {
+               graph.nodes[1].operands = {Value{1, 0}};
+             }),
       faults("node of another type",
              [](Graph& graph) { graph.nodes[1].types[0].scalar = ScalarType::f64; }),
       faults("node with an attribute of another op",
@@ -289,6 +298,32 @@ std::vector<Mistake> session_mistakes() {
              [] { session().train_step(batch_of(2, 3), {}); }),
       thrown("training of a model without train section",
              [] { Session(model(kWithoutTraining), language(), {}).compile_training(); }),
+      thrown("image that a data set does not hold",
+             [] {
+               Batch batch;
+               gather(tiny_dataset(3, 1), std::vector<std::int64_t>{3}, batch);
+             }),
+      thrown("data set of fewer pixels than images",
+             [] {
+               Dataset torn = tiny_dataset(3, 1);
+               torn.pixels.pop_back();
+               check_whole(torn);
+             }),
+      thrown("data set without images",
+             [] {
+               check_fits(tiny_dataset(0, 1), {8, 8, 1}, 3);
+             }),
+      thrown("look at a data set without images", [] { look_at(tiny_dataset(0, 1)); }),
+      thrown("training on no images", [] { plan_training(session(), 0, {}); }),
+      thrown("training for too many epochs",
+             [] { plan_training(session(), 100, {.epochs = INT64_MAX, .steps = {}}); }),
+      thrown(
+          "training at a rate below 0",
+          [] { plan_training(session(), 100, {.epochs = 1, .steps = {}, .learning_rate = -1}); }),
+      thrown("training for fewer than no steps",
+             [] { plan_training(session(), 100, {.epochs = 1, .steps = -3}); }),
+      thrown("session of fewer than no threads",
+             [] { Session(model(kTinyModel), language(), {.threads = -2}); }),
       thrown("inference of a part of an image",
              [] { session().infer(std::vector<std::uint8_t>(65)); }),
       thrown("prediction for two images",

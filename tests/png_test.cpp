@@ -81,7 +81,7 @@ TEST(Png, what_is_written_reads_back_the_same) {
       EXPECT_EQ(back.width, width);
       EXPECT_EQ(back.channels, channels);
       EXPECT_EQ(back.pixels, picture.pixels);
-      EXPECT_FALSE(back.had_alpha);
+      EXPECT_FALSE(back.ground);
     }
   }
 }
@@ -107,7 +107,7 @@ TEST(Png, every_colour_type_becomes_8_bit_grey_or_rgb) {
       {"palette with transparency",
        png_of(2, 1, 1, 3, "\0\x40"s, palette + chunk("tRNS", "\0"s)),
        3,
-       {255, 255, 255, 255, 255, 255},
+       {0, 0, 0, 255, 255, 255},
        true},
       {"grey and alpha", png_of(3, 1, 8, 4, "\0\x64\xff\x64\0\0\x80"s), 1, {100, 255, 127}, true},
       {"RGBA", png_of(2, 1, 8, 6, "\0\1\2\3\xff\1\2\3\0"s), 3, {1, 2, 3, 255, 255, 255}, true},
@@ -122,7 +122,37 @@ TEST(Png, every_colour_type_becomes_8_bit_grey_or_rgb) {
     const Picture picture = decode(each.bytes);
     EXPECT_EQ(picture.channels, each.channels) << each.name;
     EXPECT_EQ(picture.pixels, each.pixels) << each.name;
-    EXPECT_EQ(picture.had_alpha, each.alpha) << each.name;
+    EXPECT_EQ(picture.ground.has_value(), each.alpha) << each.name;
+  }
+}
+
+TEST(Png, transparency_is_laid_over_what_shows_the_strokes) {
+  using namespace std::string_literals;
+  struct Case {
+    std::string name, bytes;
+    std::uint8_t ground;
+    std::vector<std::uint8_t> pixels;
+  };
+  const std::vector<Case> cases = {
+      {"black strokes", png_of(3, 1, 8, 4, "\0\0\xff\0\0\0\x80"s), 255, {0, 255, 127}},
+      {"white strokes", png_of(3, 1, 8, 4, "\0\xff\xff\xff\0\xff\x80"s), 0, {255, 0, 128}},
+      {"nearly white ones", png_of(2, 1, 8, 4, "\0\xf0\xff\xff\0"s), 0, {240, 0}},
+      {"grey ones", png_of(2, 1, 8, 4, "\0\x80\xff\0\0"s), 255, {128, 255}},
+      {"all white", png_of(2, 1, 8, 4, "\0\xff\xff\xff\xff"s), 255, {255, 255}},
+      {"all transparent", png_of(2, 1, 8, 4, "\0\x07\0\x09\0"s), 255, {255, 255}},
+      {"white RGBA",
+       png_of(2, 1, 8, 6, "\0\xff\xff\xff\xff\0\0\0\0"s),
+       0,
+       {255, 255, 255, 0, 0, 0}},
+      {"yellow RGBA",
+       png_of(2, 1, 8, 6, "\0\xff\xff\0\xff\0\0\0\0"s),
+       255,
+       {255, 255, 0, 255, 255, 255}},
+  };
+  for (const Case& each : cases) {
+    const Picture picture = decode(each.bytes);
+    EXPECT_EQ(picture.ground, each.ground) << each.name;
+    EXPECT_EQ(picture.pixels, each.pixels) << each.name;
   }
 }
 
@@ -130,7 +160,7 @@ TEST(Png, other_files_and_huge_ones_are_refused_with_the_reason) {
   EXPECT_THAT(error_of(""), HasSubstr("not a PNG file"));
   EXPECT_THAT(error_of("\xff\xd8\xff\xe0 a JPEG"), HasSubstr("not a PNG file"));
   EXPECT_THAT(error_of(png_of(100'000, 1, 8, 0, "")),
-              AllOf(HasSubstr("1x100000"), HasSubstr("limit is 16384")));
+              AllOf(HasSubstr("100000x1 pixels (width x height)"), HasSubstr("limit is 16384")));
   EXPECT_THAT(error_of(png_of(16'000, 16'000, 8, 0, "")), HasSubstr("16000x16000 pixels"));
   EXPECT_THAT(error_of(png_of(0, 1, 8, 0, "")), HasSubstr("broken PNG"));
   EXPECT_THAT(error_of(png_of(1, 1, 3, 0, std::string(2, '\0'))), HasSubstr("broken PNG"));
@@ -197,22 +227,28 @@ TEST(Resize, shrinking_keeps_the_mean) {
 
 TEST(FitPicture, says_what_was_converted) {
   EXPECT_EQ(fit_picture(Picture(28, 28, 1), {28, 28, 1}).conversion, "");
-  EXPECT_EQ(fit_picture(Picture(32, 40, 3), {28, 28, 1}).conversion, "32x40 RGB -> 28x28 grey");
+  EXPECT_EQ(fit_picture(Picture(32, 40, 3), {28, 28, 1}).conversion, "40x32 RGB -> 28x28 grey");
   EXPECT_EQ(fit_picture(Picture(28, 28, 1), {28, 28, 3}).conversion, "28x28 grey -> 28x28 RGB");
   Picture transparent(28, 28, 1);
-  transparent.had_alpha = true;
+  transparent.ground = 255;
   EXPECT_EQ(fit_picture(transparent, {28, 28, 1}, true).conversion,
             "transparency over white, inverted");
   EXPECT_EQ(fit_picture(Picture(5, 6, 3), {28, 14, 3}).pixels.size(), 28U * 14 * 3);
   EXPECT_THROW(fit_picture(Picture(5, 6, 3), {28, 28, 2}), Error);
 }
 
-TEST(FitPicture, notices_dark_on_light_and_inverts_on_request) {
+TEST(FitPicture, inverts_on_request) {
   Picture paper(28, 28, 1, 255);
   paper.pixels[28 * 14 + 14] = 0;
-  EXPECT_TRUE(fit_picture(paper, {28, 28, 1}).light_border);
-  EXPECT_FALSE(fit_picture(inverted(paper), {28, 28, 1}).light_border);
   EXPECT_EQ(fit_picture(paper, {28, 28, 1}, true).pixels, inverted(paper).pixels);
+}
+
+TEST(IsBlank, compares_whole_pixels) {
+  const std::vector<std::uint8_t> two = {1, 2, 3, 1, 2, 3}, other = {1, 2, 3, 1, 2, 4};
+  EXPECT_TRUE(is_blank(two, {1, 2, 3}));
+  EXPECT_FALSE(is_blank(other, {1, 2, 3}));
+  EXPECT_FALSE(is_blank(two, {1, 6, 1}));
+  EXPECT_FALSE(is_blank(std::span(two).first(1), {1, 1, 1})) << "one pixel is always like itself";
 }
 
 TEST(Font, every_character_differs_and_stays_in_its_cell) {

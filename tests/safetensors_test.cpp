@@ -6,9 +6,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <bit>
+#include <cmath>
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
+#include <numeric>
 
 #include "ir/diagnostic.h"
 #include "runtime/file.h"
@@ -68,7 +71,9 @@ Tensors one_of_each_type() {
 TEST_F(SafetensorsFile, what_is_written_reads_back_the_same) {
   const Tensors tensors = one_of_each_type();
   write_safetensors(folder_ / "a", tensors, {{"format", "pt"}});
-  const Tensors back = read_safetensors(folder_ / "a");
+  Metadata metadata;
+  const Tensors back = read_safetensors(folder_ / "a", &metadata);
+  EXPECT_EQ(metadata, (Metadata{{"format", "pt"}}));
   ASSERT_EQ(back.size(), tensors.size());
   for (const auto& [name, tensor] : tensors) {
     const auto found = back.find(name);
@@ -126,7 +131,10 @@ TEST(Safetensors, every_lie_of_a_header_is_named) {
       {R"({"a":{"dtype":"F32","shape":[]}})", "", "no `data_offsets`"},
       {R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4],"more":1}})", "1234",
        "unknown key `more`"},
-      {R"({"a":)" + tensor("BF16", "[2]", "[0,4]") + "}", "1234", "dtype `BF16` is not supported"},
+      {R"({"a":)" + tensor("F8_E4M3", "[4]", "[0,4]") + "}", "1234",
+       "dtype `F8_E4M3` is not supported"},
+      {R"({"a":)" + tensor("F16", "[1]", "[0,4]") + "}", "1234",
+       "hold 4 bytes, but F16[1] needs 2"},
       {R"({"a":)" + tensor("F32", "[-1]", "[0,4]") + "}", "1234", "`shape` holds -1"},
       {R"({"a":)" + tensor("F32", "[1.0]", "[0,4]") + "}", "1234", "`shape` holds 1.0"},
       {R"({"a":)" + tensor("F32", "[18446744073709551615]", "[0,4]") + "}", "1234",
@@ -134,9 +142,9 @@ TEST(Safetensors, every_lie_of_a_header_is_named) {
       {R"({"a":)" + tensor("F32", "[4294967296,4294967296]", "[0,4]") + "}", "1234",
        "more elements than the limit"},
       {R"({"a":)" + tensor("F32", "[2]", "[0,4]") + "}", "1234",
-       "hold 4 bytes, but f32[2] needs 8"},
+       "hold 4 bytes, but F32[2] needs 8"},
       {R"({"a":)" + tensor("F64", "[1]", "[0,4]") + "}", "1234",
-       "hold 4 bytes, but f64[1] needs 8"},
+       "hold 4 bytes, but F64[1] needs 8"},
       {R"({"a":)" + tensor("F32", "[1]", "[4,0]") + "}", "1234", "lie outside"},
       {R"({"a":)" + tensor("F32", "[1]", "[0,8]") + "}", "1234", "lie outside the 4 bytes"},
       {R"({"a":)" + tensor("F32", "[1]", "[9223372036854775807,9223372036854775807]") + "}", "1234",
@@ -155,13 +163,62 @@ TEST(Safetensors, every_lie_of_a_header_is_named) {
       {R"({"a":)" + tensor("BOOL", "[2]", "[0,2]") + "}", "\1\2", "byte 1 of a BOOL"},
       {R"({"__metadata__":3})", "", "`__metadata__` is number"},
       {R"({"__metadata__":{"a":[1]}})", "", "`a` is array"},
-      {std::string(1'000'000, '['), "", "not valid JSON"},
+      {std::string(1'000'000, '['), "", "nested deeper"},
+      {"\xef\xbb\xbf{}", "", "byte 8: the header begins with a byte order mark"},
+      {std::string("{}\0\0", 4), "", "byte 10: the header holds a NUL"},
+      {std::string("{\"a\0\":1}", 8), "", "byte 11: the header holds a NUL"},
       {std::string(500'000, '[') + std::string(500'000, ']'), "", "nested deeper"},
   };
   for (const Case& each : cases) {
     EXPECT_THAT(error_of(file_of(each.header, each.data)), HasSubstr(each.expected))
         << each.header.substr(0, 200);
   }
+}
+
+TEST(Safetensors, metadata_may_be_null_and_headers_padded_with_blanks) {
+  EXPECT_EQ(error_of(file_of(R"({"__metadata__":null})")), "no error");
+  EXPECT_EQ(error_of(file_of(" {}\n\t  ")), "no error");
+}
+
+std::vector<float> values_of(const std::string& dtype, const std::vector<std::uint16_t>& bits) {
+  const std::string size = std::to_string(bits.size());
+  const std::string bytes =
+      file_of(R"({"a":{"dtype":")" + dtype + R"(","shape":[)" + size + R"(],"data_offsets":[0,)" +
+                  std::to_string(2 * bits.size()) + "]}}",
+              {reinterpret_cast<const char*>(bits.data()), 2 * bits.size()});
+  const Tensors tensors = parse_safetensors(std::as_bytes(std::span(bytes)), "weights");
+  EXPECT_EQ(tensors.at("a").type().scalar, ScalarType::f32);
+  const auto values = tensors.at("a").data<float>();
+  return {values.begin(), values.end()};
+}
+
+TEST(Safetensors, every_half_is_widened_to_its_value) {
+  std::vector<std::uint16_t> all(0x10000);
+  std::iota(all.begin(), all.end(), std::uint16_t{0});
+  const auto halves = values_of("F16", all), upper = values_of("BF16", all);
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const int sign = (i & 0x8000) == 0 ? 1 : -1, exponent = static_cast<int>(i >> 10 & 31);
+    const double fraction = static_cast<double>(i & 1023) / 1024;
+    if (exponent == 31) {
+      EXPECT_TRUE(fraction == 0 ? std::isinf(halves[i]) : std::isnan(halves[i])) << i;
+    } else {
+      EXPECT_EQ(halves[i], exponent == 0 ? sign * fraction * std::ldexp(1.0, -14)
+                                         : sign * (1 + fraction) * std::ldexp(1.0, exponent - 15))
+          << i;
+    }
+    EXPECT_EQ(std::signbit(halves[i]), sign < 0) << i;
+    EXPECT_EQ(std::bit_cast<std::uint32_t>(upper[i]), i << 16);
+  }
+}
+
+TEST(Safetensors, tens_of_thousands_of_tensors_are_read) {
+  std::string header = "{", data(40'000, '\1');
+  for (int i = 0; i < 40'000; ++i) {
+    header += fmt::format(R"({}"t{}":{{"dtype":"U8","shape":[1],"data_offsets":[{},{}]}})",
+                          i == 0 ? "" : ",", i, i, i + 1);
+  }
+  const std::string bytes = file_of(header + "}", data);
+  EXPECT_EQ(parse_safetensors(std::as_bytes(std::span(bytes)), "weights").size(), 40'000U);
 }
 
 TEST(Safetensors, header_lengths_are_checked_before_anything_is_allocated) {

@@ -4,7 +4,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cmath>
+#include <fstream>
 #include <numeric>
+#include <thread>
 
 #include "runtime/evaluation.h"
 #include "runtime/inspect.h"
@@ -157,7 +164,7 @@ TEST(Session, images_are_judged_one_by_one_as_together) {
 TEST(Session, predictions_come_in_descending_order) {
   const Dataset data = tiny_dataset(10, 1);
   Session session = tiny();
-  const auto scores = predict(session, data.pixels_of(3), 2);
+  const auto scores = predict(session, data.pixels_of(3), 2).scores;
   ASSERT_EQ(scores.size(), 2u);
   EXPECT_GE(scores[0].score, scores[1].score);
 }
@@ -181,6 +188,109 @@ TEST(Session, the_callers_mistakes_are_errors) {
   EXPECT_THROW(evaluate(inference, other), Error) << "another size of images";
 }
 
+TEST(Session, gather_takes_images_that_are_there_alone) {
+  const Dataset data = tiny_dataset(10, 1);
+  Batch batch;
+  for (const std::int64_t index :
+       {std::int64_t{-1}, std::int64_t{10}, std::int64_t{1'000'000}, INT64_MIN, INT64_MAX}) {
+    const std::vector<std::int64_t> indices = {0, index};
+    EXPECT_THROW(gather(data, indices, batch), Error) << index;
+    EXPECT_EQ(batch.count(), 0);
+  }
+  Dataset torn = data;
+  torn.pixels.resize(600);
+  EXPECT_THROW(gather(torn, std::vector<std::int64_t>{0}, batch), Error);
+  torn = data;
+  torn.labels.pop_back();
+  EXPECT_THROW(gather(torn, std::vector<std::int64_t>{0}, batch), Error);
+}
+
+TEST(Session, plans_that_nobody_can_carry_out_are_refused) {
+  Session session = tiny();
+  const auto message = [&](std::int64_t images, const TrainOptions& options) -> std::string {
+    try {
+      plan_training(session, images, options);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "no error";
+  };
+  EXPECT_EQ(message(1, {.epochs = kMaxEpochs, .steps = INT64_MAX}), "no error");
+  EXPECT_THAT(message(100, {.steps = -3}), HasSubstr("the number of steps is -3"));
+  EXPECT_THAT(message(100, {.steps = 0}), HasSubstr("the number of steps is 0"));
+  EXPECT_THAT(message(100, {.epochs = INT64_MAX, .steps = {}}), HasSubstr("must be from 1 to 1000000"));
+  EXPECT_THAT(message(100, {.epochs = 0, .steps = {}}), HasSubstr("the number of epochs is 0"));
+  EXPECT_THAT(message(0, {}), HasSubstr("the number of images is 0"));
+  EXPECT_THAT(message(100, {.steps = {}, .learning_rate = std::nan("")}),
+              HasSubstr("the learning rate is nan"));
+  const Dataset none = tiny_dataset(0, 1);
+  EXPECT_THROW(train(session, none, nullptr), Error);
+  EXPECT_THROW(evaluate(session, none), Error);
+  EXPECT_THROW(tiny({.threads = -1}), Error);
+}
+
+TEST(Session, threads_that_share_a_session_get_the_results_of_one) {
+  const Dataset data = tiny_dataset(64, 1);
+  Session session = tiny({.threads = 2});
+  const auto expected = session.infer(data.pixels);
+  std::atomic<int> wrong = 0;
+  const auto ask = [&](std::int64_t first) {
+    for (int round = 0; round < 500; ++round) {
+      const std::int64_t image = (first + round) % data.count;
+      const auto got = session.infer(data.pixels_of(image));
+      if (!std::ranges::equal(got,
+                              std::span(expected).subspan(static_cast<std::size_t>(3 * image), 3)))
+        ++wrong;
+    }
+  };
+  std::vector<std::thread> threads;
+  for (std::int64_t i = 0; i < 4; ++i) threads.emplace_back(ask, 16 * i);
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(wrong, 0);
+
+  // Training beside inference: every step counts, and each answer is of whole weights.
+  Session alone = tiny({.threads = 2});
+  const Batch batch = first_rows(data, 16);
+  loss_after(alone, batch, 50, 0);
+  std::thread trainer([&] { loss_after(session, batch, 50, 0); });
+  ask(0);
+  trainer.join();
+  EXPECT_EQ(wrong, 0);
+  EXPECT_TRUE(same_bits(session.weights(), alone.weights()));
+}
+
+#if !defined(__SANITIZE_ADDRESS__)
+/// As if no more memory could be had.
+class FullMemory {
+ public:
+  FullMemory() {
+    std::ifstream("/proc/self/statm") >> pages_;
+    getrlimit(RLIMIT_AS, &old_);
+    const rlimit now{pages_ * static_cast<rlim_t>(sysconf(_SC_PAGESIZE)), old_.rlim_max};
+    setrlimit(RLIMIT_AS, &now);
+  }
+  ~FullMemory() { setrlimit(RLIMIT_AS, &old_); }
+
+ private:
+  rlim_t pages_ = 0;
+  rlimit old_ = {};
+};
+
+TEST(Session, trains_on_after_memory_for_its_workers_was_out) {
+  const Dataset data = tiny_dataset(16, 1);
+  const Batch batch = first_rows(data, 16);
+  Session session = tiny({.threads = 2}), other = tiny({.threads = 2});
+  session.compile_training();
+  {
+    const FullMemory full;
+    EXPECT_THROW(loss_after(session, batch, 1, 0.1), Error);
+    EXPECT_THROW(loss_after(session, batch, 1, 0.1), Error);
+  }
+  EXPECT_EQ(loss_after(session, batch, 3, 0.1), loss_after(other, batch, 3, 0.1));
+  EXPECT_TRUE(same_bits(session.weights(), other.weights()));
+}
+#endif
+
 TEST(Session, training_can_be_stopped_after_any_step) {
   const Dataset data = tiny_dataset(100, 1);
   Session session = tiny();
@@ -195,7 +305,7 @@ TEST(Session, training_can_be_stopped_after_any_step) {
 
 TEST(Weights, fit_converts_between_precisions_and_refuses_everything_else) {
   const std::vector<Parameter> parameters = {
-      {.name = "w", .type = {ScalarType::f32, {2}}, .initializer = {}}};
+      {.name = "w", .type = {ScalarType::f32, {2}}, .initializer = {}, .low = -1}};
   const auto tensor = [](ScalarType type, Dims dims, double value) {
     Tensor result({type, std::move(dims)});
     for (std::int64_t i = 0; i < result.size(); ++i) result.set(i, value);
@@ -221,6 +331,14 @@ TEST(Weights, fit_converts_between_precisions_and_refuses_everything_else) {
   EXPECT_THAT(message({{"w", tensor(ScalarType::f64, {2}, 1e300)}}), HasSubstr("1e+300"))
       << "too large for f32";
   EXPECT_THAT(message({{"w", tensor(ScalarType::f32, {2}, std::nan(""))}}), HasSubstr("nan"));
+  EXPECT_EQ(message({{"w", tensor(ScalarType::f32, {2}, -1)}}), "no error");
+  EXPECT_THAT(message({{"w", tensor(ScalarType::f32, {2}, -1.5)}}),
+              HasSubstr("w holds -1.5 at element 0, but nothing below -1 has a meaning there"));
+  const Tensors counted = {{"a.num_batches_tracked", tensor(ScalarType::i64, {}, 7)},
+                           {"w", tensor(ScalarType::f32, {2}, 0)}};
+  EXPECT_EQ(fit_weights(counted, parameters, "file").size(), 1u);
+  EXPECT_THAT(ignored_tensors(counted, parameters),
+              ElementsAreArray({std::string("a.num_batches_tracked")}));
   EXPECT_THAT(
       message({{"v", tensor(ScalarType::f32, {2}, 0)}, {"w", tensor(ScalarType::f32, {2}, 0)}}),
       HasSubstr("v f32[2] is not"));

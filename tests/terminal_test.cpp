@@ -110,6 +110,29 @@ TEST(ProgressLine, fits_every_width_and_shows_the_time_left) {
   }
 }
 
+TEST(ProgressLine, leaves_out_the_last_parts_for_the_bar_and_the_time) {
+  const std::string text = "epoch 1/10, loss 0.1234, accuracy 98.12 %, 24900 images/s";
+  const auto line = [&](int width) {
+    return progress_line("training", 1200, 4690, text, 20, width);
+  };
+  EXPECT_EQ(line(120),
+            "training [######------------------] 1200/4690 epoch 1/10, loss 0.1234, accuracy "
+            "98.12 %, 24900 images/s, ETA 0:58");
+  EXPECT_EQ(line(79),
+            "training [##----] 1200/4690 epoch 1/10, loss 0.1234, accuracy 98.12 %, ETA 0:58");
+  EXPECT_EQ(line(70), "training [####-----------] 1200/4690 epoch 1/10, loss 0.1234, ETA 0:58");
+  EXPECT_EQ(line(40), "training [##-------] 1200/4690, ETA 0:58");
+}
+
+TEST(Wrapped, breaks_at_blanks_and_long_words_anywhere) {
+  EXPECT_THAT(wrapped("one two three", 7), ElementsAre("one two", "three"));
+  EXPECT_THAT(wrapped("one two three", 20), ElementsAre("one two three"));
+  EXPECT_THAT(wrapped("a verylongword b", 6), ElementsAre("a", "verylo", "ngword", "b"));
+  EXPECT_THAT(wrapped("äöü ß", 3), ElementsAre("äöü", "ß"));
+  EXPECT_THAT(wrapped("", 5), ElementsAre(""));
+  EXPECT_THAT(wrapped("ab", 0), ElementsAre("a", "b"));
+}
+
 TEST(DrawImage, without_colour_denser_is_brighter) {
   const std::vector<std::uint8_t> ramp = {0, 64, 128, 255, 0, 64, 128, 255};
   EXPECT_THAT(draw_image(ramp, {2, 4, 1}, Shading::ascii), ElementsAre(" :+@"));

@@ -43,6 +43,23 @@ TEST(ThreadPool, runs_every_iteration_exactly_once_for_every_size_and_count) {
   }
 }
 
+TEST(ThreadPool, loops_of_several_threads_are_whole) {
+  ThreadPool pool(3);
+  std::atomic<bool> whole{true};
+  std::vector<std::thread> callers;
+  for (int caller = 0; caller < 3; ++caller) {
+    callers.emplace_back([&] {
+      for (int call = 0; call < 2000; ++call) {
+        Visits visits(7);
+        pool.parallel_for(7, visit, &visits);
+        for (const auto& times : visits.times) whole = whole && times == 1;
+      }
+    });
+  }
+  for (auto& caller : callers) caller.join();
+  EXPECT_TRUE(whole);
+}
+
 // Loops of changing length, so that a late worker that mixed up two of them would run too much, too
 // little or out of range.
 TEST(ThreadPool, consecutive_short_loops_never_mix) {

@@ -60,7 +60,7 @@ Value build(LayerContext& context) {
   const Value weight = context.parameter("weight", channels, {Initializer::Kind::ones});
   const Value bias = context.parameter("bias", channels, {});
   Statistics use{context.state("running_mean", channels, {}),
-                 context.state("running_var", channels, {Initializer::Kind::ones})};
+                 context.state("running_var", channels, {Initializer::Kind::ones}, 0)};
   if (context.mode == Mode::train) use = batch_statistics(context, use.mean, use.variance);
   const Value epsilon = builder.constant(context.real, context.arguments.real("eps"));
   const Value scale = builder.div(weight, builder.op("sqrt", {builder.add(use.variance, epsilon)}));

@@ -22,6 +22,7 @@ LayerDef dropout_layer() {
                       .high = 1,
                       .high_open = true,
                       .positional = true}};
+  layer.meaning = Meaning::as_input;  // where predictions are made
   layer.build = [](LayerContext& context) {
     const double rate = context.arguments.real("rate");
     const Value x = context.inputs[0];

@@ -12,6 +12,7 @@ LayerDef flatten_layer() {
       "number (y * width + x) * channels + channel. PyTorch's order is channel, y, x: rows of a "
       "dense weight behind it have to be put in order when weights are carried over.";
   layer.relatives = {"reshape", "view"};
+  layer.meaning = Meaning::as_input;
   layer.build = [](LayerContext& context) {
     const Dims& dims = context.type().dims;
     const Dims sample(dims.begin() + 1, dims.end());

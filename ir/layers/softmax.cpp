@@ -12,6 +12,7 @@ LayerDef softmax_layer() {
       "exp(x) / sum(exp(x)) over the last axis, by way of log_softmax: neither overflows, and "
       "the loss sees exact logarithms.";
   layer.relatives = {"log_softmax"};
+  layer.meaning = Meaning::probabilities;
   layer.build = [](LayerContext& context) {
     return context.builder.op("exp", {context.builder.op("log_softmax", {context.inputs[0]})});
   };
