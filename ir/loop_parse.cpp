@@ -1,8 +1,8 @@
 // Reads the text of loop IR:
 //
 //   program NAME {
-//     NAME : TYPE[DIMS] MEMORY [view of NAME] [offset N] [= [NUMBERS]]         one line a buffer;
-//     numbers for constants kernel NAME serves NAME, NAME {
+//     NAME : TYPE[DIMS] MEMORY [view of NAME] [offset N] [= [NUMBERS]]         (numbers: constants)
+//     kernel NAME serves NAME, NAME {
 //       [parallel | vector | unroll] for VAR in EXPR .. EXPR { ... }
 //       NAME[EXPR, EXPR] = EXPR                                                or += max= min=
 //       let VAR : TYPE = EXPR
@@ -129,7 +129,11 @@ class LoopParser {
       cursor_.expect("of");
       view(buffer);
     }
-    if (cursor_.accept("offset")) buffer.offset = cursor_.expect_integer("an offset in bytes");
+    if (cursor_.accept("offset")) {
+      const auto token = cursor_.peek();
+      buffer.offset = cursor_.expect_integer("an offset in bytes");
+      if (buffer.offset < 0) cursor_.fail_at(token, "an offset is not below zero");
+    }
     if (buffer.memory == Memory::constant) data(buffer);
     return buffer;
   }

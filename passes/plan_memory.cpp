@@ -185,6 +185,16 @@ Program plan_memory(const Program& program, const Target&) {
   return result;
 }
 
+bool is_planned(const Program& program) {
+  return std::ranges::all_of(program.kernels, [&](const Kernel& kernel) {
+    return std::ranges::all_of(accesses(kernel.body), [&](const BufferAccess& access) {
+      const Buffer& buffer = program.buffer(program.storage(access.buffer));
+      const bool needs_place = buffer.memory == Memory::arena || buffer.memory == Memory::thread;
+      return !needs_place || buffer.offset >= 0;
+    });
+  });
+}
+
 MemoryPlan memory_plan(const Program& program) {
   MemoryPlan plan;
   for (const Buffer& buffer : program.buffers) {

@@ -4,11 +4,13 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <thread>
 
 #include "codegen/jit.h"
 #include "codegen/perf_map.h"
+#include "passes/expand_math.h"
 #include "passes/lower.h"
+#include "passes/plan_memory.h"
+#include "runtime/cores.h"
 #include "runtime/executable_state.h"
 
 namespace cnnc {
@@ -57,6 +59,18 @@ void verify_ir(const Ir& ir, std::string_view stage) {
   std::visit([&](const auto& level) { verify(level, stage); }, ir);
 }
 
+/// Without the instruction LLVM would call a function of the C library.
+void check_fma(const Program& program, const Target& target) {
+  for (const Kernel& kernel : program.kernels)
+    walk_exprs(kernel.body, [&](const Expr& top) {
+      walk(top, [&](const Expr& expr) {
+        if (expr.as<Fma>())
+          fail("kernel {}: target {} has no fma; contract_fma made it for another one", kernel.name,
+               target.name);
+      });
+    });
+}
+
 }  // namespace
 
 std::vector<PassInfo> list_passes() {
@@ -99,6 +113,17 @@ Ir run_passes(Ir ir, std::span<const std::string> names, const Target& target) {
   return ir;
 }
 
+Program completed(const Program& program, const Target& target) {
+  for (const Need need : {Need::meaning, Need::size})
+    if (const auto faults = find_faults(program, need); !faults.empty())
+      throw PartError(faults.front().part, faults.front().message);
+  if (!target.fma) check_fma(program, target);
+  Program result = expand_math(program, target);
+  if (!is_planned(result)) result = plan_memory(result, target);
+  verify(result, "completion", Need::code);
+  return result;
+}
+
 Ir ir_at(const Graph& graph, const std::string& stage, const CompileOptions& options) {
   bool found = stage == "loops";
   Ir ir = run_pipeline(graph, options, [&](std::string_view name, const Ir&, auto) {
@@ -114,7 +139,7 @@ Executable compile(const Graph& graph, const CompileOptions& options) {
   const auto start = Clock::now();
   check_runs_here(options.target);
   auto program = std::get<Program>(run_pipeline(graph, options));
-  const int threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  const int threads = options.threads > 0 ? options.threads : usable_cores();
   Jit jit(program, options.target, threads, {.check_bounds = options.check_bounds});
   if (std::getenv("CNNC_PERF_MAP")) write_perf_map(jit.symbols());
   return make_executable(std::move(program), std::move(jit), Clock::now() - start);

@@ -24,6 +24,7 @@ struct CompileOptions {
   std::vector<std::string> skip = {};  // names of passes left out
   bool verify_each = false;            // run the verifier after every pass
   bool check_bounds = false;           // machine code checks its indices: Executable::run says
+  int threads = 0;                     // that compile; 0: all usable cores
 };
 
 /// One row for --list-passes: "graph" or "loop" level of the result, name, description, in the
@@ -51,6 +52,10 @@ Ir run_pipeline(const Graph& graph, const CompileOptions& options, const Observe
 /// `ir` after the passes of these names, in this order, whatever the order of the table; the result
 /// of each is verified. Throws Error for an unknown name, and for a pass of the other level.
 Ir run_passes(Ir ir, std::span<const std::string> names, const Target& target);
+
+/// `program` ready for LLVM: the passes that it cannot do without, expand_math and plan_memory, run
+/// where it lacks them. Throws PartError where the verifier refuses it, or finds it too large.
+Program completed(const Program& program, const Target& target);
 
 /// The graph, or from `lower` on the program, at a stage: `graph`, a pass's name, `loops` (the
 /// last). Throws Error for an unknown stage.

@@ -48,7 +48,7 @@ const std::vector<Applicability>& applicability() {
       {"--init", {train}},
       {"--metrics", {train}},
       {"--batch", {train, emit, run_passes, interpret, diff, time_passes, bench, explain}},
-      {"--threads", {train, evaluate, predict, bench, explain}},
+      {"--threads", {train, evaluate, predict, bench, explain, time_passes}},
       {"--precision",
        {train, evaluate, predict, emit, run_passes, interpret, diff, time_passes, bench, explain}},
       {"--target",

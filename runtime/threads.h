@@ -15,7 +15,8 @@ using ParallelBody = void (*)(void* data, std::int64_t begin, std::int64_t end,
 /// free; results must not depend on who runs what.
 class ThreadPool {
  public:
-  /// size 0: all usable cores (the affinity mask).
+  /// size 0: all usable cores (runtime/cores.h), or as many threads as can be started. Throws Error
+  /// where a size that is given cannot be.
   explicit ThreadPool(int size = 0);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;

@@ -76,6 +76,7 @@ struct ProcessOptions {
   std::string output;                // a file in place of the one that is read back
   std::map<std::string, std::string> environment;
   std::function<bool()> interrupt_when;  // SIGINT as soon as this holds
+  std::function<void()> restrict;        // called in the process before it becomes the tool
 };
 
 /// `cnnc arguments...` in `folder`, which is its data folder and its home, too.
@@ -106,6 +107,7 @@ inline Outcome run_tool(const std::filesystem::path& folder, std::vector<std::st
       setrlimit(RLIMIT_FSIZE, &limit);
       signal(SIGXFSZ, SIG_IGN);
     }
+    if (options.restrict) options.restrict();
     execv(argv[0], argv.data());
     _exit(127);
   }
