@@ -142,9 +142,10 @@ Program parse_program(const SourceText& source, Places* places = nullptr);
 /// have what code generation needs.
 enum class Need : std::uint8_t { meaning, size, code };
 
-/// Statements of a kernel once its unrolled and vector loops are written out, lanes of vectors and
-/// bytes of its stack and register buffers, beyond which it does not become machine code.
-inline constexpr std::int64_t kMostCopies = 32768, kMostLanes = 1024, kMostLocalBytes = 1 << 20;
+/// Statements of a kernel once its unrolled loops are written out, four lanes of a vector each
+/// counting as one; lanes of vectors; bytes of its stack and register buffers: beyond these LLVM
+/// would take minutes for it, or it would overflow the stack.
+inline constexpr std::int64_t kMostCopies = 16384, kMostLanes = 256, kMostLocalBytes = 1 << 20;
 /// Bytes of the arena, or of a worker's scratch.
 inline constexpr std::int64_t kMostPlannedBytes = std::int64_t{1} << 36;
 

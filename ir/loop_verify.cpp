@@ -140,7 +140,7 @@ class Verifier {
   void count_copies() {
     copies_ += written_out_;
     if (need_ == Need::size && copies_ > kMostCopies && !std::exchange(told_copies_, true))
-      complain("vector and unrolled loops make more than {} statements of this kernel",
+      complain("written out, its vector and unrolled loops are more than {} statements",
                kMostCopies);
   }
 
@@ -169,9 +169,10 @@ class Verifier {
     const auto outside_lanes = lanes_;
     const auto outside_copies = written_out_;
     const bool outside_vector = in_vector_;
-    if (loop.kind == LoopKind::vector || loop.kind == LoopKind::unroll)
-      written_out_ *=
-          std::min(extent.value_or(1), kMostCopies / std::max<std::int64_t>(written_out_, 1) + 1);
+    std::int64_t copies = 1;
+    if (loop.kind == LoopKind::unroll) copies = extent.value_or(1);
+    if (loop.kind == LoopKind::vector) copies = extent.value_or(1) / 4 + 1;
+    written_out_ *= std::min(copies, kMostCopies / std::max<std::int64_t>(written_out_, 1) + 1);
     in_vector_ = in_vector_ || loop.kind == LoopKind::vector;
     if (loop.kind == LoopKind::vector && extent.value_or(0) > 1) lanes_.emplace(program_, loop.var);
     // Another worker sees memory, not what a register or a variable of this one holds.

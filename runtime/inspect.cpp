@@ -31,8 +31,8 @@ std::string emit_program(const Program& program, const std::string& stage,
                          const std::string& kernel, const Target& target) {
   const std::string loops = text_of(program, kernel, stage);  // complains of an unknown kernel
   if (stage == "loops") return loops;
-  const Program ready = completed(program, target);
-  return stage == "llvm" ? llvm_text(ready, kernel, target) : assembly_text(ready, kernel, target);
+  return stage == "llvm" ? llvm_text(program, kernel, target)
+                         : assembly_text(program, kernel, target);
 }
 
 double total(const std::vector<double>& seconds) {
@@ -70,7 +70,8 @@ std::string emit(const Ir& ir, const std::string& stage, const std::string& kern
           "stage '{}' is not ahead of loops; there are loops, llvm, assembly (to run a pass on "
           "them: --run)",
           stage);
-    return emit_program(*program, stage, kernel, options.target);
+    return emit_program(stage == "loops" ? *program : completed(*program, options.target), stage,
+                        kernel, options.target);
   }
   std::optional<std::string> text;
   const Ir last =

@@ -140,7 +140,7 @@ TEST(Text, of_loops_too_large_for_machine_code_is_refused) {
   kernel k { unroll for i in 0 .. 100000 { vector for j in 0 .. 64 { y[j] = 1.0 } } }
 })"});
   EXPECT_THAT(message_of([&] { emit(loops, "llvm", "", options_for("x86-64")); }),
-              HasSubstr("kernel k: vector and unrolled loops make more than"));
+              HasSubstr("kernel k: written out, its vector and unrolled loops are more than"));
 }
 
 TEST(Text, of_every_stage_goes_through_every_later_one) {

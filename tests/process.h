@@ -73,10 +73,10 @@ inline std::ostream& operator<<(std::ostream& stream, const Outcome& outcome) {
 struct ProcessOptions {
   rlim_t file_size = RLIM_INFINITY;  // bytes that it may write to a file: a full disk
   rlim_t memory = RLIM_INFINITY;     // bytes of addresses that it may have
-  std::string output;                // a file in place of the one that is read back
-  std::map<std::string, std::string> environment;
-  std::function<bool()> interrupt_when;  // SIGINT as soon as this holds
-  std::function<void()> restrict;        // called in the process before it becomes the tool
+  std::string output = {};           // a file in place of the one that is read back
+  std::map<std::string, std::string> environment = {};
+  std::function<bool()> interrupt_when = {};  // SIGINT as soon as this holds
+  std::function<void()> restrict = {};        // called in the process before it becomes the tool
 };
 
 /// `cnnc arguments...` in `folder`, which is its data folder and its home, too.
