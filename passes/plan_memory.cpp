@@ -187,8 +187,8 @@ Program plan_memory(const Program& program, const Target&) {
 
 bool is_planned(const Program& program) {
   return std::ranges::all_of(program.kernels, [&](const Kernel& kernel) {
-    return std::ranges::all_of(accesses(kernel.body), [&](const BufferAccess& access) {
-      const Buffer& buffer = program.buffer(program.storage(access.buffer));
+    return std::ranges::all_of(accesses(kernel.body), [&](const auto& used) {
+      const Buffer& buffer = program.buffer(program.storage(used.buffer));
       const bool needs_place = buffer.memory == Memory::arena || buffer.memory == Memory::thread;
       return !needs_place || buffer.offset >= 0;
     });
