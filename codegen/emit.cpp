@@ -217,7 +217,8 @@ class FunctionEmitter {
   static void set_range(const For& loop, Scope& scope) {
     const auto begin = range_of(loop.begin, scope.ranges), end = range_of(loop.end, scope.ranges);
     scope.ranges.variables.erase(loop.var);
-    if (begin && end) scope.ranges.variables[loop.var] = {begin->low, end->high - 1};
+    if (begin && end && begin->low < end->high)
+      scope.ranges.variables[loop.var] = {begin->low, end->high - 1};
   }
 
   /// for (i = begin; i < end; ++i) body

@@ -9,6 +9,7 @@
 #include "codegen/lanes.h"
 #include "codegen/vector_access.h"
 #include "ir/alignment.h"
+#include "ir/lane_stride.h"
 
 namespace cnnc {
 
@@ -42,13 +43,9 @@ ExpressionEmitter::Access ExpressionEmitter::access(BufferId buffer, const std::
              dims.size(), index.size());
   if (checked_) check(buffer, index, scope);
   std::optional<std::int64_t> stride = 0;
-  if (scope.lane) {
-    std::int64_t scale = 1;
-    for (std::size_t i = dims.size(); i-- > 0; scale *= dims[i]) {
-      const auto step = stride_in(index[i], scope.lane);
-      stride = step && stride ? std::optional(*stride + *step * scale) : std::nullopt;
-    }
-  }
+  if (scope.lane)
+    stride = lane_stride(dims, index, scope.lane,
+                         [&](const Var& var) { return is_vector(scope.variables.at(var)); });
   // An affine index is evaluated at the first lane, any other one in every lane.
   std::optional<Scope> first_lane;
   if (stride && scope.lane) {
@@ -91,15 +88,15 @@ llvm::Value* ExpressionEmitter::pointer(BufferId buffer, llvm::Value* offset) {
       offset);
 }
 
-/// Elements of one row of a register buffer, in the order of `offsets` from the buffer's start.
+/// Elements of one row of a register buffer, in the order of `offsets` from the buffer's start;
+/// null where they are of several rows.
 llvm::Value* ExpressionEmitter::permuted_row(BufferId buffer,
                                              const std::vector<std::int64_t>& offsets) {
   const TensorType& type = program_.buffer(buffer).type;
   const std::int64_t width = type.dims.back(), begin = offsets.front() / width * width;
   std::vector<int> mask;
   for (const std::int64_t offset : offsets) {
-    CNNC_CHECK(begin <= offset && offset < begin + width, "{}: lanes from several rows",
-               program_.buffer(buffer).name);
+    if (offset < begin || offset >= begin + width) return nullptr;
     mask.push_back(static_cast<int>(offset - begin));
   }
   auto* row = llvm::FixedVectorType::get(memory_type(type.scalar, build_.getContext()),
@@ -141,7 +138,8 @@ llvm::Value* ExpressionEmitter::load(BufferId buffer, const std::vector<Expr>& i
   const llvm::Align align(size_of(type));
   const Access at = access(buffer, index, scope);
   if (!at.stride && program_.buffer(buffer).memory == Memory::reg)
-    if (const auto lanes = constant_lanes(at.offset)) return permuted_row(buffer, *lanes);
+    if (const auto lanes = constant_lanes(at.offset))
+      if (llvm::Value* row = permuted_row(buffer, *lanes)) return row;
   llvm::Value* result = nullptr;
   if (at.stride == 0) {
     result = build_.CreateAlignedLoad(memory, pointer(buffer, at.offset), align);

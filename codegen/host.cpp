@@ -3,9 +3,16 @@
 #include <llvm/ADT/StringMap.h>
 #include <llvm/TargetParser/Host.h>
 #include <llvm/TargetParser/SubtargetFeature.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <new>
+#include <string>
 
 #include "ir/diagnostic.h"
 
@@ -34,6 +41,25 @@ constexpr Level kLevels[] = {
 const llvm::StringMap<bool>& host_features() {
   static const auto kFeatures = llvm::sys::getHostCPUFeatures();
   return kFeatures;
+}
+
+/// Since Linux 6.3; the C library's header may be older.
+constexpr int kGetMemoryDenyWriteExecute = 66;
+
+bool has_line(const char* path, std::string_view wanted) {
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);)
+    if (line == wanted) return true;
+  return false;
+}
+
+/// What keeps memory from becoming executable, as far as the kernel tells.
+std::string restriction() {
+  if (prctl(kGetMemoryDenyWriteExecute, 0, 0, 0, 0) > 0)
+    return "PR_SET_MDWE (systemd: MemoryDenyWriteExecute)";
+  if (has_line("/proc/self/status", "Seccomp:\t2")) return "a seccomp filter";
+  if (has_line("/sys/fs/selinux/enforce", "1")) return "SELinux (execmem)";
+  return "a security policy";
 }
 
 }  // namespace
@@ -77,6 +103,21 @@ void check_runs_here(const Target& target, const std::function<bool(std::string_
   if (!missing.empty())
     fail("this machine ({}) cannot run code for {}: it lacks {}", llvm::sys::getHostCPUName().str(),
          target.name, fmt::join(missing, ", "));
+}
+
+void check_may_execute() {
+  const auto bytes = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  void* const page =
+      mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (page == MAP_FAILED) throw std::bad_alloc();
+  const int error = mprotect(page, bytes, PROT_READ | PROT_EXEC) == 0 ? 0 : errno;
+  munmap(page, bytes);
+  if (error == ENOMEM) throw std::bad_alloc();
+  if (error != 0)
+    fail(
+        "memory may not become executable here (mprotect: {}): {} forbids it. Compiled code cannot "
+        "run; --emit shows it all the same",
+        std::strerror(error), restriction());
 }
 
 }  // namespace cnnc

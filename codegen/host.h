@@ -23,4 +23,8 @@ std::vector<std::string> required_features(const Target& target);
 void check_runs_here(const Target& target,
                      const std::function<bool(std::string_view)>& has = host_has);
 
+/// Throws Error where this process may not make memory executable, and names the restriction:
+/// machine code can be compiled then, not run.
+void check_may_execute();
+
 }  // namespace cnnc

@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "codegen/emit.h"
+#include "codegen/host.h"
 #include "codegen/machine.h"
 
 namespace cnnc {
@@ -54,8 +55,8 @@ CompiledModule compile_units(const Program& program, const Units& units, const T
   return result;
 }
 
-/// Calls work(i, worker's machine) for i in 0 .. count on several threads; the first exception is
-/// thrown again here.
+/// Calls work(i, worker's machine) for i in 0 .. count on several threads, as many of them as can
+/// be started; the first exception is thrown again here.
 template <class Work>
 void for_each_module(std::size_t count, int threads, const Target& target, bool quick,
                      const Work& work) {
@@ -73,16 +74,27 @@ void for_each_module(std::size_t count, int threads, const Target& target, bool 
     }
   };
   std::vector<std::thread> helpers;
-  for (int i = 1; i < std::min<int>(threads, static_cast<int>(count)); ++i)
-    helpers.emplace_back(run);
+  try {
+    for (int i = 1; i < std::min<int>(threads, static_cast<int>(count)); ++i)
+      helpers.emplace_back(run);
+  } catch (const std::exception&) {  // no room for one more: the others do its work
+  }
   run();
   for (auto& helper : helpers) helper.join();
   if (failure) std::rethrow_exception(failure);
 }
 
+/// Throws bad_alloc where memory ran out; anything else is a defect.
+void check(llvm::Error error) {
+  llvm::handleAllErrors(std::move(error), [](const llvm::ErrorInfoBase& info) {
+    if (info.convertToErrorCode() == std::errc::not_enough_memory) throw std::bad_alloc();
+    throw InternalError("ORC: " + info.message());
+  });
+}
+
 template <class T>
 T take(llvm::Expected<T> value) {
-  CNNC_CHECK(static_cast<bool>(value), "ORC: {}", llvm::toString(value.takeError()));
+  if (!value) check(value.takeError());
   return std::move(*value);
 }
 
@@ -155,6 +167,7 @@ std::vector<CompiledModule> compile_modules(const Program& program, const Target
 
 Jit::Jit(const Program& program, const Target& target, int threads, const EmitOptions& options)
     : state_(std::make_unique<State>()) {
+  check_may_execute();
   const auto modules = compile_modules(program, target, threads, options);
   std::set<std::string> symbols;
   for (const CompiledModule& module : modules)
@@ -164,8 +177,7 @@ Jit::Jit(const Program& program, const Target& target, int threads, const EmitOp
     const std::string& name = module.symbols.front();
     const llvm::StringRef bytes(module.bytes.data(), module.bytes.size());
     check_self_contained(llvm::MemoryBufferRef(bytes, name), symbols);
-    auto failure = state_->jit->addObjectFile(llvm::MemoryBuffer::getMemBufferCopy(bytes, name));
-    CNNC_CHECK(!failure, "ORC: {}", llvm::toString(std::move(failure)));
+    check(state_->jit->addObjectFile(llvm::MemoryBuffer::getMemBufferCopy(bytes, name)));
   }
   for (const Kernel& kernel : program.kernels)
     kernels_.push_back(take(state_->jit->lookup(kernel_symbol(kernel))).toPtr<KernelFunction>());

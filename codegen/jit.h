@@ -35,7 +35,8 @@ std::vector<CompiledModule> compile_modules(const Program& program, const Target
 class Jit {
  public:
   /// Compiles every kernel, on `threads` threads; for this process's machine, whose features
-  /// `target` must not exceed.
+  /// `target` must not exceed. Throws Error where memory may not become executable, bad_alloc where
+  /// there is too little of it.
   Jit(const Program& program, const Target& target, int threads, const EmitOptions& options = {});
   ~Jit();
   Jit(Jit&&) noexcept;

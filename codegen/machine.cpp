@@ -4,6 +4,7 @@
 #include <llvm/IR/LegacyPassManager.h>
 #include <llvm/IR/Verifier.h>
 #include <llvm/Passes/PassBuilder.h>
+#include <llvm/Support/ErrorHandling.h>
 #include <llvm/Support/TargetSelect.h>
 #include <llvm/Transforms/InstCombine/InstCombine.h>
 #include <llvm/Transforms/Scalar/DCE.h>
@@ -14,17 +15,31 @@
 #include <llvm/Transforms/Scalar/SimplifyCFG.h>
 
 #include <mutex>
+#include <new>
+#include <string_view>
 
 #include "ir/diagnostic.h"
 
 namespace cnnc {
 
+namespace {
+
+/// LLVM aborts where it runs out of memory, unless a handler throws.
+void set_up_llvm() {
+  llvm::install_bad_alloc_error_handler([](void*, const char*, bool) { throw std::bad_alloc(); });
+  llvm::install_fatal_error_handler([](void*, const char* reason, bool) {
+    if (std::string_view(reason).find("memory") != std::string_view::npos) throw std::bad_alloc();
+    throw InternalError(fmt::format("LLVM: {}", reason));
+  });
+  llvm::InitializeNativeTarget();
+  llvm::InitializeNativeTargetAsmPrinter();
+}
+
+}  // namespace
+
 std::unique_ptr<llvm::TargetMachine> make_machine(const Target& target, bool quick) {
   static std::once_flag once;
-  std::call_once(once, [] {
-    llvm::InitializeNativeTarget();
-    llvm::InitializeNativeTargetAsmPrinter();
-  });
+  std::call_once(once, set_up_llvm);
   auto host = llvm::orc::JITTargetMachineBuilder::detectHost();
   CNNC_CHECK(static_cast<bool>(host), "{}", llvm::toString(host.takeError()));
   llvm::orc::JITTargetMachineBuilder builder(host->getTargetTriple());

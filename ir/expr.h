@@ -156,6 +156,26 @@ std::vector<Expr> substitute(std::vector<Expr> exprs, const Substitution& substi
 Expr transform(const Expr& expr, const std::function<Expr(const Expr&)>& rewrite);
 /// Calls `visit` on `expr` and everything below it, parents first.
 void walk(const Expr& expr, const std::function<void(const Expr&)>& visit);
+/// Calls f on the operands of `expr`, until it returns true; whether it did.
+template <class F>
+bool any_operand(const Expr& expr, F&& f) {
+  struct Visitor {
+    F& f;
+    bool operator()(const Const&) { return false; }
+    bool operator()(const Var&) { return false; }
+    bool operator()(const Load& node) {
+      for (const auto& index : node.index)
+        if (f(index)) return true;
+      return false;
+    }
+    bool operator()(const Unary& node) { return f(node.x); }
+    bool operator()(const Binary& node) { return f(node.a) || f(node.b); }
+    bool operator()(const Fma& node) { return f(node.a) || f(node.b) || f(node.c); }
+    bool operator()(const Select& node) { return f(node.condition) || f(node.a) || f(node.b); }
+    bool operator()(const Cast& node) { return f(node.x); }
+  };
+  return std::visit(Visitor{f}, expr.node().value);
+}
 bool depends_on(const Expr& expr, const Var& var);
 /// Structural equality; variables by identity or as `renaming` maps those of `a` to those of `b`.
 bool same(const Expr& a, const Expr& b, const std::unordered_map<Var, Var>& renaming = {});

@@ -63,27 +63,6 @@ Expr map_operands(const Expr& expr, F&& f) {
   return std::visit(Mapper{expr, f}, expr.node().value);
 }
 
-// Calls f on the operands, until it returns true; then returns true itself.
-template <class F>
-bool any_operand(const Expr& expr, F&& f) {
-  struct Visitor {
-    F& f;
-    bool operator()(const Const&) { return false; }
-    bool operator()(const Var&) { return false; }
-    bool operator()(const Load& node) {
-      for (const auto& index : node.index)
-        if (f(index)) return true;
-      return false;
-    }
-    bool operator()(const Unary& node) { return f(node.x); }
-    bool operator()(const Binary& node) { return f(node.a) || f(node.b); }
-    bool operator()(const Fma& node) { return f(node.a) || f(node.b) || f(node.c); }
-    bool operator()(const Select& node) { return f(node.condition) || f(node.a) || f(node.b); }
-    bool operator()(const Cast& node) { return f(node.x); }
-  };
-  return std::visit(Visitor{f}, expr.node().value);
-}
-
 using Renaming = std::unordered_map<Var, Var>;
 
 bool same_all(const std::vector<Expr>& a, const std::vector<Expr>& b, const Renaming& renaming) {

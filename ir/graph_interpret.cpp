@@ -1,5 +1,6 @@
 // Runs a graph node by node: the oracle for what the compiler makes of it.
 #include "ir/graph.h"
+#include "ir/interpreter_memory.h"
 
 namespace cnnc {
 
@@ -41,6 +42,7 @@ std::map<std::string, Tensor> interpret(const Graph& graph,
                                         const std::map<std::string, Tensor>& inputs,
                                         std::int64_t count) {
   if (count < 1 || count > graph.batch) fail("{} rows in a batch of {}", count, graph.batch);
+  check_interpreter_memory(graph, count);
   std::vector<std::vector<Tensor>> values;  // of each node
   for (const Node& node : graph.nodes) {
     if (is_input(node)) {

@@ -54,8 +54,9 @@ using Block = std::vector<Stmt>;
 enum class BatchAxis : std::uint8_t { none, groups, samples };
 
 /// for var in begin .. end. A vector loop has a constant extent, is innermost and its iterations
-/// are independent; a parallel one is outermost. Bounds of loops over the batch are those of
-/// over_groups and over_samples below.
+/// are independent; a parallel one is outermost, and its body uses nothing that is bound or
+/// allocated outside of it. Bounds of loops over the batch are those of over_groups and
+/// over_samples below.
 struct For {
   Var var;
   Expr begin, end;
@@ -155,14 +156,27 @@ std::string print(const Program& program, const Kernel& kernel);
 /// kernel and statement stands.
 Program parse_program(const SourceText& source, Places* places = nullptr);
 
-/// Checks types, ranks, scopes, that views fit, that vector loops are innermost with constant
-/// extents, that register indices are constant after unrolling, that nothing writes an input.
+/// What a program must satisfy: to mean something; to be small enough for machine code as well; to
+/// have what code generation needs.
+enum class Need : std::uint8_t { meaning, size, code };
+
+/// Statements of a kernel once its unrolled loops are written out, four lanes of a vector each
+/// counting as one; lanes of vectors; bytes of its stack and register buffers: beyond these LLVM
+/// would take minutes for it, or it would overflow the stack.
+inline constexpr std::int64_t kMostCopies = 16384, kMostLanes = 256, kMostLocalBytes = 1 << 20;
+/// Bytes of the arena, or of a worker's scratch.
+inline constexpr std::int64_t kMostPlannedBytes = std::int64_t{1} << 36;
+
+/// Checks types, ranks, scopes, that views and offsets fit, that vector loops are innermost with
+/// constant extents and write an element a lane, that parallel ones use memory only, that register
+/// indices are constant after unrolling, that nothing writes an input. For size: the limits above.
+/// For code: that functions are arithmetic (expand_math) and buffers have places (plan_memory).
 /// Throws InternalError naming `stage`: what fails here is a pass's mistake. A text that a person
 /// wrote goes through find_faults, which returns the complaints instead; verify_errors are their
 /// messages.
-void verify(const Program& program, std::string_view stage);
-std::vector<Fault> find_faults(const Program& program);
-std::vector<std::string> verify_errors(const Program& program);
+void verify(const Program& program, std::string_view stage, Need need = Need::meaning);
+std::vector<Fault> find_faults(const Program& program, Need need = Need::meaning);
+std::vector<std::string> verify_errors(const Program& program, Need need = Need::meaning);
 
 /// Runs the program on `buffers` (by name: inputs and states in, outputs and states out) one
 /// statement at a time, with every access checked; arithmetic is that of each expression's own

@@ -1,16 +1,16 @@
 // Runs loop IR one statement at a time: the oracle for every later stage. Slow, but every access is
 // checked.
 #include <algorithm>
+#include <cstdlib>
 #include <memory>
+#include <new>
 
 #include "ir/evaluate.h"
+#include "ir/interpreter_memory.h"
 #include "ir/loop.h"
 
 namespace cnnc {
 namespace {
-
-// All memory of a program together; more is refused before anything is allocated.
-constexpr std::int64_t kMaxBytes = std::int64_t{1} << 34;
 
 std::int64_t bytes_of(const Buffer& buffer) {
   const auto count = checked_element_count(buffer.type.dims, -1, kMaxElements);
@@ -25,30 +25,33 @@ void poison(const MemoryView& memory, std::int64_t bytes) {
               memory.type == ScalarType::boolean ? std::byte{1} : std::byte{0xFF});
 }
 
+// Memory between buffers that are far apart costs nothing until it is used.
+struct Free {
+  void operator()(std::byte* memory) const { std::free(memory); }
+};
+using Zeroed = std::unique_ptr<std::byte[], Free>;
+
+Zeroed zeroed(std::int64_t bytes) {
+  Zeroed memory(static_cast<std::byte*>(
+      std::calloc(static_cast<std::size_t>(std::max<std::int64_t>(bytes, 1)), 1)));
+  if (!memory) throw std::bad_alloc();
+  return memory;
+}
+
 // The buffers' memory. Views and buffers that were planned into one arena share theirs.
 class Storage {
  public:
   Storage(const Program& program, std::map<std::string, Tensor>& given)
       : program_(program), views_(program.buffers.size()) {
-    std::int64_t total = 0;
-    for (std::size_t i = 0; i < views_.size(); ++i) {
-      const auto& buffer = program.buffers[i];
-      const auto bytes = bytes_of(buffer);
-      if (planned(buffer) && buffer.offset > kMaxBytes - bytes)
-        throw PartError(
-            {Part::Kind::buffer, i},
-            fmt::format("buffer {}: its offset {} is too large", buffer.name, buffer.offset));
-      if (planned(buffer)) {
-        auto& size = buffer.memory == Memory::arena ? arena_size_ : thread_size_;
-        size = std::max(size, buffer.offset + bytes);
-      } else if (!buffer.view_of) {
-        total += bytes;
-      }
+    check_interpreter_memory(program);
+    std::int64_t arena_size = 0, thread_size = 0;
+    for (const auto& buffer : program.buffers) {
+      if (!planned(buffer)) continue;
+      auto& size = buffer.memory == Memory::arena ? arena_size : thread_size;
+      size = std::max(size, buffer.offset + bytes_of(buffer));
     }
-    if (total + arena_size_ + thread_size_ > kMaxBytes)
-      fail("program {} needs more than {} bytes of memory", program.name, kMaxBytes);
-    arena_.resize(static_cast<std::size_t>(arena_size_));
-    thread_.resize(static_cast<std::size_t>(thread_size_));
+    arena_ = zeroed(arena_size);
+    thread_ = zeroed(thread_size);
     for (std::size_t i = 0; i < views_.size(); ++i)
       if (!program.buffers[i].view_of) views_[i] = place(program.buffers[i], given);
     for (std::size_t i = 0; i < views_.size(); ++i) {
@@ -80,7 +83,7 @@ class Storage {
   MemoryView place(const Buffer& buffer, std::map<std::string, Tensor>& given) {
     MemoryView view{buffer.name, buffer.type.scalar, buffer.type.dims, nullptr};
     if (planned(buffer)) {
-      view.data = (buffer.memory == Memory::arena ? arena_ : thread_).data() + buffer.offset;
+      view.data = (buffer.memory == Memory::arena ? arena_ : thread_).get() + buffer.offset;
     } else if (buffer.memory == Memory::input || buffer.memory == Memory::state ||
                buffer.memory == Memory::output) {
       view.data = callers(buffer, given).bytes().data();
@@ -107,8 +110,7 @@ class Storage {
 
   const Program& program_;
   std::vector<MemoryView> views_;
-  std::int64_t arena_size_ = 0, thread_size_ = 0;
-  std::vector<std::byte> arena_, thread_;
+  Zeroed arena_, thread_;
   std::vector<std::unique_ptr<Tensor>> owned_;
 };
 

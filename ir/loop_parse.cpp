@@ -148,7 +148,11 @@ class LoopParser {
       cursor_.expect("of");
       view(buffer);
     }
-    if (cursor_.accept("offset")) buffer.offset = cursor_.expect_integer("an offset in bytes");
+    if (cursor_.accept("offset")) {
+      const auto token = cursor_.peek();
+      buffer.offset = cursor_.expect_integer("an offset in bytes");
+      if (buffer.offset < 0) cursor_.fail_at(token, "an offset is not below zero");
+    }
     if (buffer.memory == Memory::constant) data(buffer);
     return buffer;
   }

@@ -3,8 +3,10 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "ir/alignment.h"
 #include "ir/arithmetic.h"
 #include "ir/expr_text.h"
+#include "ir/lane_stride.h"
 #include "ir/loop.h"
 
 namespace cnnc {
@@ -16,9 +18,13 @@ bool is_local(const Buffer& buffer) {
   return buffer.memory == Memory::stack || buffer.memory == Memory::reg;
 }
 
+bool is_planned(const Buffer& buffer) {
+  return buffer.memory == Memory::arena || buffer.memory == Memory::thread;
+}
+
 class Verifier {
  public:
-  explicit Verifier(const Program& program) : program_(program) {}
+  Verifier(const Program& program, Need need) : program_(program), need_(need) {}
 
   std::vector<Fault> run() {
     buffers();
@@ -28,6 +34,9 @@ class Verifier {
       where_ = fmt::format("kernel {}: ", kernel.name);
       part_ = {Part::Kind::kernel, i};
       statements_ = 0;
+      copies_ = 0;
+      local_bytes_ = 0;
+      told_copies_ = told_bytes_ = false;
       if (!names.insert(kernel.name).second) complain("there are two kernels of this name");
       block(kernel.body);
     }
@@ -54,12 +63,25 @@ class Verifier {
       where_ = fmt::format("buffer {}: ", it.name);
       part_ = {Part::Kind::buffer, i};
       if (!is_local(it) && !names.insert(it.name).second) complain("there are two of this name");
-      if (!checked_element_count(it.type.dims, -1, kMaxElements))
+      if (!checked_element_count(it.type.dims, -1, kMaxElements)) {
         complain("{} is no shape of a buffer", to_string(it.type.dims));
+        continue;
+      }
       if (it.memory == Memory::constant && it.data.type() != it.type)
         complain("its data are {}", to_string(it.data.type()));
       if (it.view_of) view(it);
+      place(it);
     }
+  }
+
+  void place(const Buffer& it) {
+    if (it.offset < 0) return;
+    if (!is_planned(it) || it.view_of)
+      return complain("only arena and thread buffers, no views, have an offset");
+    if (it.offset % kBufferAlignment != 0)
+      complain("its offset {} is no multiple of {}", it.offset, kBufferAlignment);
+    if (it.offset > kMostPlannedBytes - byte_count(it.type))
+      complain("its offset {} is too large: memory ends at {}", it.offset, kMostPlannedBytes);
   }
 
   void view(const Buffer& it) {
@@ -80,6 +102,7 @@ class Verifier {
     std::vector<BufferId> allocated;
     for (const auto& stmt : block) {
       part_ = {Part::Kind::statement, part_.index, statements_++};
+      count_copies();
       std::visit([&](const auto& node) { check(node); }, stmt.value);
       if (const auto* let = stmt.as<Let>(); let != nullptr && bind(let->var, false))
         bound.push_back(let->var);
@@ -106,9 +129,21 @@ class Verifier {
     if (!is_local(it)) complain("alloc of {}, which is {} memory", it.name, name_of(it.memory));
     if (it.view_of && !allocated_.contains(*it.view_of))
       complain("{} views a buffer that is not in scope", it.name);
+    if (!it.view_of) local_bytes_ += std::min(byte_count(it.type), kMostLocalBytes + 1);
+    if (need_ == Need::size && local_bytes_ > kMostLocalBytes && !std::exchange(told_bytes_, true))
+      complain("with {} the kernel's stack and register buffers take more than {} bytes", it.name,
+               kMostLocalBytes);
     if (allocated_.insert(id).second) return true;
     complain("{} is allocated again", it.name);
     return false;
+  }
+
+  // Unrolled copies and lanes are statements of their own by the time that LLVM sees them.
+  void count_copies() {
+    copies_ += written_out_;
+    if (need_ == Need::size && copies_ > kMostCopies && !std::exchange(told_copies_, true))
+      complain("written out, its vector and unrolled loops are more than {} statements",
+               kMostCopies);
   }
 
   void check(const For& loop) {
@@ -116,23 +151,50 @@ class Verifier {
       complain("loop variable {} is {}", loop.var->name, name_of(loop.var->type));
     typed(loop.begin, ScalarType::i64, "a loop's bound");
     typed(loop.end, ScalarType::i64, "a loop's bound");
-    const auto extent = loop.begin && loop.end ? constant_extent(loop) : std::nullopt;
+    std::optional<std::int64_t> extent;
+    if (loop.begin && loop.end) extent = constant_extent(loop);
     if (loop.axis != BatchAxis::none && loop.begin && loop.end) batch(loop);
     if (in_vector_) complain("loop {} is inside of a vector loop", loop.var->name);
     if (loop.kind == LoopKind::parallel && loops_ > 0)
       complain("parallel loop {} is inside of another loop", loop.var->name);
     if (loop.kind == LoopKind::vector && !extent)
       complain("vector loop {} has no constant extent", loop.var->name);
-    const bool outside = in_vector_;
-    in_vector_ = in_vector_ || loop.kind == LoopKind::vector;
+    const std::int64_t lanes = loop.kind == LoopKind::vector ? extent.value_or(1) : 1;
+    if (need_ == Need::size && lanes > kMostLanes)
+      complain("vector loop {} has {} lanes; machine code takes at most {}", loop.var->name, lanes,
+               kMostLanes);
     ++loops_;
+    body(loop, extent);
+    --loops_;
+  }
+
+  void body(const For& loop, std::optional<std::int64_t> extent) {
+    const auto outside_lanes = lanes_;
+    const auto outside_copies = written_out_;
+    const bool outside_vector = in_vector_;
+    std::int64_t copies = 1;
+    if (loop.kind == LoopKind::unroll) copies = extent.value_or(1);
+    if (loop.kind == LoopKind::vector) copies = extent.value_or(1) / 4 + 1;
+    written_out_ *= std::min(copies, kMostCopies / std::max<std::int64_t>(written_out_, 1) + 1);
+    in_vector_ = in_vector_ || loop.kind == LoopKind::vector;
+    if (loop.kind == LoopKind::vector && extent.value_or(0) > 1) lanes_.emplace(program_, loop.var);
+    // Another worker sees memory, not what a register or a variable of this one holds.
+    if (loop.kind == LoopKind::parallel) {
+      for (const auto& [var, may_index] : variables_) outer_variables_.insert(var);
+      outer_buffers_ = allocated_;
+    }
     const bool bound = bind(loop.var, extent.has_value());
     if (loop.axis == BatchAxis::groups) groups_ = loop.var;
     block(loop.body);
     if (loop.axis == BatchAxis::groups) groups_ = {};
     if (bound) variables_.erase(loop.var);
-    --loops_;
-    in_vector_ = outside;
+    if (loop.kind == LoopKind::parallel) {
+      outer_variables_.clear();
+      outer_buffers_.clear();
+    }
+    in_vector_ = outside_vector;
+    written_out_ = outside_copies;
+    lanes_ = outside_lanes;
   }
 
   /// A loop over the batch has the bounds that it stands for.
@@ -159,7 +221,10 @@ class Verifier {
     if (exists(store.buffer) && program_.buffer(store.buffer).type.scalar == ScalarType::boolean)
       complain("accumulation in bools");
   }
-  void check(const Let& let) { typed(let.value, let.var->type, "the value of a let"); }
+  void check(const Let& let) {
+    typed(let.value, let.var->type, "the value of a let");
+    if (lanes_ && faults_.empty()) lanes_->bind(let);
+  }
   void check(const Alloc&) {}
   void check(const If& branch) {
     typed(branch.condition, ScalarType::boolean, "a condition");
@@ -178,6 +243,8 @@ class Verifier {
     for (const auto written : {memory, it.memory})
       if (written == Memory::input || written == Memory::constant)
         return complain("{} is {} memory and cannot be written", it.name, name_of(written));
+    if (lanes_ && faults_.empty() && lanes_->is_one_element(id, index))
+      complain("all lanes of a vector loop write one element of {}", it.name);
   }
 
   // Expressions.
@@ -195,6 +262,8 @@ class Verifier {
   void check(const Expr&, const Const&) {}
   void check(const Expr&, const Var& var) {
     if (!variables_.contains(var)) complain("variable {} is not in scope", var->name);
+    if (outer_variables_.contains(var))
+      complain("variable {} is bound outside of the parallel loop that uses it", var->name);
   }
   void check(const Expr& expr, const Load& node) {
     access(node.buffer, node.index);
@@ -204,6 +273,10 @@ class Verifier {
   }
   void check(const Expr& expr, const Unary& node) {
     agree(expr, accepts(node.op, node.x.type()) && expr.type() == node.x.type());
+    const bool is_function =
+        node.op == UnaryOp::exp || node.op == UnaryOp::log || node.op == UnaryOp::tanh;
+    if (need_ == Need::code && is_function)
+      complain("{} is no arithmetic: expand_math makes some of it", name_of(node.op));
   }
   void check(const Expr& expr, const Binary& node) {
     const auto type = node.a.type();
@@ -233,11 +306,20 @@ class Verifier {
     if (it.type.dims.size() != index.size())
       complain("{} indices for {} {}", index.size(), it.name, to_string(it.type));
     if (is_local(it) && !allocated_.contains(id)) complain("{} is not allocated here", it.name);
+    if (outer_buffers_.contains(id) || outer_buffers_.contains(program_.storage(id)))
+      complain("{} is allocated outside of the parallel loop that uses it", it.name);
+    if (need_ == Need::code) placed(program_.storage(id));
     if (it.memory != Memory::reg) return;
     for (const auto& one : index)
       if (one && !may_index_register(one))
         complain("{} cannot index register buffer {}: it is not constant after unrolling",
                  text(one), it.name);
+  }
+
+  void placed(BufferId id) {
+    if (!exists(id) || !is_planned(program_.buffer(id)) || program_.buffer(id).offset >= 0) return;
+    if (displaced_.insert(id).second)
+      complain("{} has no place in memory: plan_memory gives one", program_.buffer(id).name);
   }
 
   bool may_index_register(const Expr& index) const {
@@ -264,27 +346,38 @@ class Verifier {
   }
 
   const Program& program_;
+  Need need_;
   std::string where_;
   Part part_;
   std::size_t statements_ = 0;  // of this kernel, so far
   std::vector<Fault> faults_;
-  std::unordered_map<Var, bool> variables_;  // in scope, and whether each may index registers
-  std::unordered_set<BufferId> allocated_;   // in scope
-  Var groups_;                               // of the loop over groups around the statement
+  std::unordered_map<Var, bool> variables_;     // in scope, and whether each may index registers
+  std::unordered_set<BufferId> allocated_;      // in scope
+  std::unordered_set<BufferId> displaced_;      // told to have no place
+  std::unordered_set<Var> outer_variables_;     // of the parallel loop around
+  std::unordered_set<BufferId> outer_buffers_;  // likewise
+  std::optional<LaneValues> lanes_;             // of the vector loop around, if it has several
+  Var groups_;                                  // of the loop over groups around the statement
   bool in_vector_ = false;
   int loops_ = 0;
+  std::int64_t written_out_ = 1;  // copies of the statement here
+  std::int64_t copies_ = 0;       // of all of this kernel, so far
+  std::int64_t local_bytes_ = 0;  // likewise
+  bool told_copies_ = false, told_bytes_ = false;
 };
 
 }  // namespace
 
-std::vector<Fault> find_faults(const Program& program) { return Verifier(program).run(); }
-
-std::vector<std::string> verify_errors(const Program& program) {
-  return messages_of(find_faults(program));
+std::vector<Fault> find_faults(const Program& program, Need need) {
+  return Verifier(program, need).run();
 }
 
-void verify(const Program& program, std::string_view stage) {
-  const auto errors = verify_errors(program);
+std::vector<std::string> verify_errors(const Program& program, Need need) {
+  return messages_of(find_faults(program, need));
+}
+
+void verify(const Program& program, std::string_view stage, Need need) {
+  const auto errors = verify_errors(program, need);
   if (errors.empty()) return;
   std::string text = fmt::format("after {}, program {} is broken:", stage, program.name);
   for (std::size_t i = 0; i < std::min<std::size_t>(errors.size(), 10); ++i)

@@ -214,7 +214,7 @@ class CostWalker {
 KernelCost cost_of(const Program& program, const Kernel& kernel, std::int64_t count, int threads,
                    const Target& target) {
   KernelCost cost = CostWalker(program, count, threads, target).run(kernel);
-  follow_registers(program, kernel, cost.by_result);
+  attribute_all(program, kernel, cost);
   return cost;
 }
 

@@ -22,7 +22,7 @@ struct KernelCost {
   double elapsed_cycles = 0;           // from its start to its end, where operands are in L1
   double read_bytes = 0;               // of program memory (not of scratch), each byte once
   double written_bytes = 0;            // likewise
-  std::map<BufferId, Work> by_result;  // the work, by the memory that takes its results
+  std::map<BufferId, Work> by_result;  // all the work, by the memory that takes its results
   bool exact = true;                   // no loop's length depends on data
 
   double bytes() const { return read_bytes + written_bytes; }
@@ -35,11 +35,11 @@ struct KernelCost {
 KernelCost cost_of(const Program& program, const Kernel& kernel, std::int64_t count, int threads,
                    const Target& target);
 
-/// Adds the work for sums in registers to that of the memory which the sums are stored to.
-void follow_registers(const Program& program, const Kernel& kernel, std::map<BufferId, Work>& work);
+/// Makes the parts of `cost` by result all of its work: what sums in registers take belongs to the
+/// memory that they are stored to, what loops take to all results, in proportion.
+void attribute_all(const Program& program, const Kernel& kernel, KernelCost& cost);
 
-/// Work by layer (of Kernel::layers, in that order); the last row, without a name, is what belongs
-/// to none.
+/// All of the work, by layer (of Kernel::layers, in that order).
 std::vector<std::pair<std::string, Work>> by_layer(const Program& program, const Kernel& kernel,
                                                    const KernelCost& cost);
 

@@ -11,18 +11,24 @@
 // its users are met, so the sum's order is fixed.
 #include "passes/differentiate.h"
 
+#include <algorithm>
+
 #include "passes/rebuild.h"
 
 namespace cnnc {
 
 namespace {
 
+bool is_real_parameter(const Node& node) {
+  return is_input(node) && input_role(node) == "parameter" && is_float(node.types[0].scalar);
+}
+
 /// Which nodes a parameter feeds, as a real number.
 std::vector<bool> fed_by_parameters(const Graph& graph) {
   std::vector<bool> fed(graph.nodes.size());
   for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
     const Node& node = graph.nodes[i];
-    fed[i] = is_input(node) && input_role(node) == "parameter" && is_float(node.types[0].scalar);
+    fed[i] = is_real_parameter(node);
     for (const Value operand : node.operands) {
       fed[i] = fed[i] || (fed[static_cast<std::size_t>(operand.node)] &&
                           is_float(graph.type(operand).scalar));
@@ -65,6 +71,19 @@ void propagate(Builder& builder, const Graph& graph, int index, const std::vecto
   }
 }
 
+std::string gradient_name(const Node& parameter) { return "gradient." + input_name(parameter); }
+
+/// As a graph that comes from behind this pass, maybe by way of its text.
+bool has_all_gradients(const Graph& graph) {
+  const auto has_gradient = [&](const Node& node) {
+    return graph.output(gradient_name(node)).has_value();
+  };
+  return std::ranges::any_of(graph.nodes, is_real_parameter) &&
+         std::ranges::all_of(graph.nodes, [&](const Node& node) {
+           return !is_real_parameter(node) || has_gradient(node);
+         });
+}
+
 }  // namespace
 
 Graph differentiate_graph(const Graph& graph, const PassContext&) {
@@ -73,6 +92,7 @@ Graph differentiate_graph(const Graph& graph, const PassContext&) {
   if (!loss || !graph.type(*loss).dims.empty() || !is_float(graph.type(*loss).scalar)) {
     fail("graph '{}' has an optimizer but no real scalar output 'loss'", graph.name);
   }
+  if (has_all_gradients(graph)) return graph;
   // The forward nodes keep their numbers, so a Value of `graph` is also one of the builder's.
   Builder builder = copy_of(graph);
   const std::vector<bool> fed = fed_by_parameters(graph);
@@ -87,18 +107,17 @@ Graph differentiate_graph(const Graph& graph, const PassContext&) {
   }
   for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
     const Node& node = graph.nodes[i];
-    if (!is_input(node) || input_role(node) != "parameter" || !is_float(node.types[0].scalar))
-      continue;
+    if (!is_real_parameter(node)) continue;
     builder.set_label(node.label);
-    if (graph.output("gradient." + input_name(node)))
-      fail("graph '{}' has an output 'gradient.{}' already", graph.name, input_name(node));
+    if (graph.output(gradient_name(node)))
+      fail("graph '{}' has an output '{}' already", graph.name, gradient_name(node));
     const auto found = gradients.find({static_cast<int>(i), 0});
     const Value gradient =
         found != gradients.end()
             ? found->second
             : builder.op("broadcast_to", {builder.constant(node.types[0].scalar, 0)},
                          {{"dims", node.types[0].dims}});
-    builder.output("gradient." + input_name(node), gradient);
+    builder.output(gradient_name(node), gradient);
   }
   return without_dead_nodes(std::move(builder).build());
 }

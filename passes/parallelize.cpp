@@ -85,6 +85,29 @@ class Independence {
   std::set<BufferId> own_;
 };
 
+/// Whether `loop` uses no variable and no register that stands outside of it: workers have memory
+/// in common, nothing else.
+bool stands_alone(const Program& program, const For& loop) {
+  std::set<Var> variables{loop.var};
+  std::set<BufferId> buffers;
+  walk(loop.body, [&](const Stmt& stmt) {
+    if (const auto* inner = stmt.as<For>()) variables.insert(inner->var);
+    if (const auto* let = stmt.as<Let>()) variables.insert(let->var);
+    if (const auto* alloc = stmt.as<Alloc>()) buffers.insert(alloc->buffer);
+  });
+  bool alone = std::ranges::all_of(accesses(loop.body), [&](const BufferAccess& access) {
+    const Memory memory = program.buffer(access.buffer).memory;
+    return (memory != Memory::reg && memory != Memory::stack) || buffers.contains(access.buffer);
+  });
+  walk_exprs(loop.body, [&](const Expr& top) {
+    walk(top, [&](const Expr& expr) {
+      const auto* var = expr.as<Var>();
+      alone = alone && (var == nullptr || variables.contains(*var));
+    });
+  });
+  return alone;
+}
+
 /// for i in 0 .. n { body }  ->  for t in 0 .. tasks { for i in t*block .. min(t*block + block, n)
 /// { body } }
 For blocked(const For& loop, std::int64_t block) {
@@ -113,8 +136,11 @@ Program parallelize(const Program& program, const PassContext&) {
       auto* loop = stmt.as<For>();
       if (!loop || loop->kind != LoopKind::serial || !extent(*loop) || loop->begin.constant() != 0)
         continue;
-      const double each = work(program, loop->body), total = each * static_cast<double>(*extent(*loop));
-      if (total < 2 * kTaskWork || !Independence(program, *loop).holds()) continue;
+      const double each = work(program, loop->body);
+      const double total = each * static_cast<double>(*extent(*loop));
+      if (total < 2 * kTaskWork || !stands_alone(program, *loop) ||
+          !Independence(program, *loop).holds())
+        continue;
       const auto enough = static_cast<std::int64_t>(kTaskWork / each) + 1;
       const std::int64_t block = std::max(enough, (*extent(*loop) + kMaxTasks - 1) / kMaxTasks);
       if (block > 1) *loop = blocked(*loop, block);

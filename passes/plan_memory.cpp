@@ -12,6 +12,7 @@
 
 #include "ir/alignment.h"
 #include "passes/live_ranges.h"
+#include "passes/nest.h"
 
 namespace cnnc {
 
@@ -84,6 +85,16 @@ Program plan_memory(const Program& program, const PassContext&) {
   assign(result, arena_live_ranges(program));
   for (const Kernel& kernel : program.kernels) assign(result, scratch_live_ranges(program, kernel));
   return result;
+}
+
+bool is_planned(const Program& program) {
+  return std::ranges::all_of(program.kernels, [&](const Kernel& kernel) {
+    return std::ranges::all_of(accesses(kernel.body), [&](const auto& used) {
+      const Buffer& buffer = program.buffer(program.storage(used.buffer));
+      const bool needs_place = buffer.memory == Memory::arena || buffer.memory == Memory::thread;
+      return !needs_place || buffer.offset >= 0;
+    });
+  });
 }
 
 MemoryPlan memory_plan(const Program& program) {

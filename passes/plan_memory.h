@@ -18,6 +18,9 @@ struct MemoryPlan {
 /// carry it included.
 Program plan_memory(const Program& program, const PassContext& context);
 
+/// Whether every arena and thread buffer that a kernel uses has its offset.
+bool is_planned(const Program& program);
+
 /// Sizes that follow from the offsets of a planned program.
 MemoryPlan memory_plan(const Program& program);
 

@@ -3,9 +3,6 @@
 //   %2 = exp(%1)          %5 = reshape(%1) {dims=[B,9]}            %5 = reshape(%1) {dims=[B,9]}
 //   %3 = log(%2)          %6 = mul(%5, %one)              =>       %7 = conv2d(%5, ...)
 //   %4 = reshape(%3)      %7 = conv2d(%6, ...)
-//
-// The first rule is what makes softmax followed by cross-entropy stable: the loss takes the
-// logarithm of exp(log_softmax(x)).
 #include "passes/simplify.h"
 
 #include <algorithm>

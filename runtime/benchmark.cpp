@@ -30,7 +30,7 @@ double since(Clock::time_point start) {
 
 /// The passes that are left out.
 CompileOptions compile_options(const BenchmarkOptions& options, bool fused) {
-  CompileOptions result{.target = options.target, .skip = options.skip};
+  CompileOptions result{.target = options.target, .skip = options.skip, .threads = options.threads};
   if (!fused && std::ranges::find(result.skip, "fuse") == result.skip.end())
     result.skip.emplace_back("fuse");
   return result;

@@ -3,13 +3,13 @@
 #include <fmt/format.h>
 
 #include "runtime/compile.h"
+#include "runtime/cores.h"
 #include "runtime/evaluation.h"
 #include "runtime/inputs.h"
 #include "runtime/log.h"
 #include "runtime/not_finite.h"
 #include "runtime/show_data.h"
 #include "runtime/summary.h"
-#include "runtime/threads.h"
 
 namespace cnnc {
 namespace {

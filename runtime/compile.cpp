@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <cstdlib>
 #include <set>
-#include <thread>
 
 #include "codegen/jit.h"
 #include "codegen/perf_map.h"
+#include "passes/expand_math.h"
+#include "passes/plan_memory.h"
+#include "runtime/cores.h"
 #include "runtime/executable_state.h"
 
 namespace cnnc {
@@ -55,6 +57,18 @@ Ir run_row(const Pass& pass, const Ir& ir, const PassContext& context) {
 
 void verify_ir(const Ir& ir, std::string_view stage) {
   std::visit([&](const auto& level) { verify(level, stage); }, ir);
+}
+
+/// Without the instruction LLVM would call a function of the C library.
+void check_fma(const Program& program, const Target& target) {
+  for (const Kernel& kernel : program.kernels)
+    walk_exprs(kernel.body, [&](const Expr& top) {
+      walk(top, [&](const Expr& expr) {
+        if (expr.as<Fma>())
+          fail("kernel {}: target {} has no fma; contract_fma made it for another one", kernel.name,
+               target.name);
+      });
+    });
 }
 
 }  // namespace
@@ -124,6 +138,17 @@ Ir run_passes(Ir ir, std::span<const std::string> names, const PassContext& cont
   return ir;
 }
 
+Program completed(const Program& program, const Target& target) {
+  for (const Need need : {Need::meaning, Need::size})
+    if (const auto faults = find_faults(program, need); !faults.empty())
+      throw PartError(faults.front().part, faults.front().message);
+  if (!target.fma) check_fma(program, target);
+  Program result = expand_math(program, target);
+  if (!is_planned(result)) result = plan_memory(result, target);
+  verify(result, "completion", Need::code);
+  return result;
+}
+
 Ir ir_at(const Graph& graph, const std::string& stage, const CompileOptions& options) {
   const bool end = stage == "graph" || stage == "loops";
   const std::string last = end ? stage : stages_of(stage).back();
@@ -135,7 +160,7 @@ Executable compile(const Graph& graph, const CompileOptions& options) {
   const auto start = Clock::now();
   check_runs_here(options.target);
   auto program = std::get<Program>(run_pipeline(graph, options));
-  const int threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  const int threads = options.threads > 0 ? options.threads : usable_cores();
   Jit jit(program, options.target, threads, {.check_bounds = options.check_bounds});
   if (std::getenv("CNNC_PERF_MAP")) write_perf_map(jit.symbols());
   return make_executable(std::move(program), std::move(jit), Clock::now() - start);

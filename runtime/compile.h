@@ -24,6 +24,7 @@ struct CompileOptions {
   std::vector<std::string> skip = {};  // passes and groups of passes left out
   bool verify_each = false;            // run the verifier after every pass
   bool check_bounds = false;           // machine code checks its indices: Executable::run says
+  int threads = 0;                     // that compile; 0: all usable cores
   PassConfig config = {};
 };
 
@@ -60,6 +61,10 @@ Ir run_pipeline(const Graph& graph, const CompileOptions& options, const Observe
 /// the result of each is verified. Throws Error for an unknown name, and for a pass of the other
 /// level.
 Ir run_passes(Ir ir, std::span<const std::string> names, const PassContext& context);
+
+/// `program` ready for LLVM: the passes that it cannot do without, expand_math and plan_memory, run
+/// where it lacks them. Throws PartError where the verifier refuses it, or finds it too large.
+Program completed(const Program& program, const Target& target);
 
 /// The graph, or from `lower` on the program, at a stage: `graph`, a pass's name, a group's (after
 /// its last pass), `loops` (the last). Throws Error for an unknown stage.

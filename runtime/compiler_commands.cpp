@@ -25,7 +25,8 @@ void write_text(const Options& options, std::string text) {
 }
 
 CompileOptions compile_options(const Options& options) {
-  return {.target = choose_target(options, false), .skip = options.skip};
+  return {
+      .target = choose_target(options, false), .skip = options.skip, .threads = options.threads};
 }
 
 /// Only --emit's stage can be the model's own text, which no other stage needs a graph for.
@@ -35,35 +36,35 @@ std::string model_text(const Options& options) {
   return read_model(options.model, Language::standard()).canonical;
 }
 
-/// A mistake that `work` finds is one in `file`.
+/// A mistake that `work` finds is one in `file`; that of a part of an IR has a better place.
 template <class Work>
 auto in_file(const std::string& file, Work&& work) {
   try {
     return work();
+  } catch (const PartError&) {
+    throw;
   } catch (const Error& error) {
     fail("{}: {}", file, error.what());
   }
 }
 
-/// What `work` makes of the IR. A mistake that it finds names the file.
+/// What `work` makes of the file's IR. A mistake that it finds names the file, and its line, too,
+/// unless passes have changed what stands there.
 template <class Work>
-auto with_ir(const Options& options, Work&& work) {
-  const IrFile file = read_ir(options);
-  return in_file(options.model, [&] { return work(file.ir); });
-}
-
-/// A mistake names its line too, unless passes have changed what stands there.
-Tensors interpret_file(const Options& options, const IrFile& file, const Ir& ir,
-                       const Tensors& given) {
+auto with_ir(const Options& options, const IrFile& file, Work&& work) {
   try {
-    return interpret_ir(ir, given, static_cast<std::uint64_t>(options.seed));
+    return in_file(options.model, std::forward<Work>(work));
   } catch (const PartError& error) {
     const std::array faults{Fault{error.part(), error.what()}};
     throw_faults(file.source, options.passes.empty() ? file.places : Places(), faults);
     throw;
-  } catch (const Error& error) {
-    fail("{}: {}", options.model, error.what());
   }
+}
+
+template <class Work>
+auto with_ir(const Options& options, Work&& work) {
+  const IrFile file = read_ir(options);
+  return with_ir(options, file, [&] { return work(file.ir); });
 }
 
 bool is_picture(const std::string& stage) {
@@ -116,11 +117,13 @@ int run_interpret(const Options& options) {
   const Tensors given =
       options.inputs.empty() ? Tensors() : read_safetensors(std::filesystem::path(options.inputs));
   const IrFile file = read_ir(options);
-  const Ir ir = in_file(options.model, [&] { return run_passes(file.ir, options.passes, target); });
+  const Ir ir = with_ir(options, file, [&] { return run_passes(file.ir, options.passes, target); });
   in_file(options.inputs, [&] { check_inputs(ir, given); });
   std::optional<OutputFile> output;  // interpreting takes long
   if (!options.output.empty()) output.emplace(options.output, 0);
-  const Tensors results = interpret_file(options, file, ir, given);
+  const Tensors results = with_ir(options, file, [&] {
+    return interpret_ir(ir, given, static_cast<std::uint64_t>(options.seed));
+  });
   log_beside(options.output).write(describe(results));
   if (output) write_safetensors(*output, results);
   return 0;

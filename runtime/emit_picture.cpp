@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "passes/plan_memory.h"
 #include "runtime/graph_picture.h"
 #include "runtime/memory_picture.h"
 
@@ -19,9 +20,10 @@ std::string emit_picture(const Ir& given, const std::string& picture, const std:
   if (!graph && !stage.empty())
     fail("a program of loops is past the stage {}: use --run {}", stage, stage);
   const std::string at = stage.empty() ? (is_map ? "loops" : "graph") : stage;
-  const Ir ir = graph ? ir_at(*graph, at, options) : given;
+  Ir ir = graph ? ir_at(*graph, at, options) : given;
   const auto* program = std::get_if<Program>(&ir);
   if (is_map) {
+    if (!graph && !is_planned(*program)) ir = plan_memory(*program, options.target);
     if (!program) fail("a memory map needs a program of loops; {} is a stage of the graph", at);
     return memory_map(*program);
   }

@@ -34,9 +34,9 @@ Examples
 Data are looked for in --data, else $CNNC_DATA, else ./data, ~/.local/share/cnnc and
 /usr/share/datasets; a model with `data = mnist` reads the folder mnist/ there.
 
-Exit codes: 0 done; 1 a mistake in an input (model, data, weights, picture);
-2 wrong usage; 3 the loss or an output is not finite; 130 stopped by Ctrl-C
-(weights are saved).
+Exit codes: 0 done; 1 a mistake in an input (model, data, weights, picture), or
+what the machine lacks or forbids; 2 wrong usage; 3 the loss or an output is not
+finite; 130 stopped by Ctrl-C (weights are saved).
 )";
 
 }  // namespace cnnc

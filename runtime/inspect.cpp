@@ -2,16 +2,14 @@
 
 #include <algorithm>
 #include <numeric>
-#include <thread>
 
 #include "codegen/jit.h"
+#include "runtime/cores.h"
 #include "runtime/line_diff.h"
 
 namespace cnnc {
 
 namespace {
-
-constexpr std::int64_t kMostCopies = std::int64_t{1} << 16;
 
 std::string describe_kernels(const Program& program) {
   std::string names;
@@ -29,30 +27,10 @@ void check_stage(const std::string& stage) {
                     : fmt::format("did you mean '{}'?", near));
 }
 
-/// LLVM takes any number of lanes and of copies of an unrolled body, and any time for them. Blocks
-/// of a text nest to a limit.
-void check_size(const Kernel& kernel, const Block& block, std::int64_t copies) {
-  for (const Stmt& stmt : block) {
-    if (const auto* branch = stmt.as<If>()) {
-      check_size(kernel, branch->then_body, copies);
-      check_size(kernel, branch->else_body, copies);
-    }
-    const auto* loop = stmt.as<For>();
-    if (!loop) continue;
-    const bool multiplies = loop->kind == LoopKind::vector || loop->kind == LoopKind::unroll;
-    const std::int64_t extent = multiplies ? constant_extent(*loop).value_or(1) : 1;
-    if (extent > kMostCopies / copies)
-      fail("kernel {}: vector and unrolled loops make more than {} copies of a statement",
-           kernel.name, kMostCopies);
-    check_size(kernel, loop->body, std::max<std::int64_t>(copies * extent, 1));
-  }
-}
-
 std::string emit_program(const Program& program, const std::string& stage,
                          const std::string& kernel, const Target& target) {
   const std::string loops = text_of(program, kernel, stage);  // complains of an unknown kernel
   if (stage == "loops") return loops;
-  for (const Kernel& each : program.kernels) check_size(each, each.body, 1);
   return stage == "llvm" ? llvm_text(program, kernel, target)
                          : assembly_text(program, kernel, target);
 }
@@ -93,7 +71,8 @@ std::string emit(const Ir& ir, const std::string& stage, const std::string& kern
           "stage '{}' is not ahead of loops; there are loops, llvm, assembly (to run a pass on "
           "them: --run)",
           stage);
-    return emit_program(*program, stage, kernel, options.target);
+    return emit_program(stage == "loops" ? *program : completed(*program, options.target), stage,
+                        kernel, options.target);
   }
   const bool machine = stage == "llvm" || stage == "assembly";
   const Ir at = ir_at(std::get<Graph>(ir), machine ? "loops" : stage, options);
@@ -140,7 +119,7 @@ std::string time_passes(const Graph& graph, const std::string& last,
   });
   if (last.empty()) {
     const auto& program = std::get<Program>(ir);
-    const int threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+    const int threads = options.threads > 0 ? options.threads : usable_cores();
     const auto start = std::chrono::steady_clock::now();
     const auto modules = compile_modules(program, options.target, threads);
     const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - start;

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <set>
 
+#include "ir/interpreter_memory.h"
 #include "runtime/random.h"
 
 namespace cnnc {
@@ -79,6 +80,9 @@ Tensors all_inputs(const Level& ir, const Tensors& given, std::int64_t rows, std
   return inputs;
 }
 
+void check_memory(const Graph& graph, std::int64_t rows) { check_interpreter_memory(graph, rows); }
+void check_memory(const Program& program, std::int64_t) { check_interpreter_memory(program); }
+
 Tensors outputs_of(const Graph& graph, const Tensors& inputs, std::int64_t rows) {
   const std::map<std::string, Tensor> named(inputs.begin(), inputs.end());
   auto results = interpret(graph, named, rows);
@@ -133,6 +137,7 @@ Tensors interpret_ir(const Ir& ir, const Tensors& given, std::uint64_t seed) {
           throw PartError(faults.front().part, faults.front().message);
         check_given(level, given);
         const std::int64_t rows = rows_of(given, batch_of(level));
+        check_memory(level, rows);
         return outputs_of(level, all_inputs(level, given, rows, seed), rows);
       },
       ir);

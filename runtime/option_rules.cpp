@@ -51,7 +51,7 @@ const std::vector<Applicability>& applicability() {
       {"--metrics", {train}},
       {"--overwrite", {train}},
       {"--batch", {train, emit, run_passes, interpret, diff, time_passes, bench, explain}},
-      {"--threads", {train, evaluate, predict, bench, explain}},
+      {"--threads", {train, evaluate, predict, bench, explain, time_passes}},
       {"--precision",
        {train, evaluate, predict, emit, run_passes, interpret, diff, time_passes, bench, explain}},
       {"--target",

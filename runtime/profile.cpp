@@ -29,14 +29,13 @@ std::string shortened(const std::string& name) {
   return name.substr(0, half) + "..." + name.substr(name.size() - half);
 }
 
-/// The layers by their share of the kernel's work, greatest first; those without are left out.
+/// The layers by their share of the kernel's work, greatest first.
 std::vector<std::pair<std::string, double>> layer_shares(const Program& program,
                                                          const Kernel& kernel,
                                                          const KernelCost& cost) {
   std::vector<std::pair<std::string, double>> shares;
   for (const auto& [layer, work] : by_layer(program, kernel, cost)) {
-    const double share = cost.work.cycles > 0 ? work.cycles / cost.work.cycles : 0;
-    if (!layer.empty()) shares.emplace_back(layer, share);
+    shares.emplace_back(layer, cost.work.cycles > 0 ? work.cycles / cost.work.cycles : 0);
   }
   std::ranges::stable_sort(shares,
                            [](const auto& a, const auto& b) { return a.second > b.second; });

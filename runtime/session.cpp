@@ -102,9 +102,10 @@ struct Session::State {
 
   Executable compiled(const Graph& graph) const {
     try {
-      return compile(
-          graph,
-          {.target = *options.target, .skip = options.skip, .check_bounds = options.check_bounds});
+      return compile(graph, {.target = *options.target,
+                             .skip = options.skip,
+                             .check_bounds = options.check_bounds,
+                             .threads = options.threads});
     } catch (const Error& error) {
       fail("{}: {}", model.source.name, error.what());
     }

@@ -4,8 +4,6 @@
 // loop need not wait until every worker has woken up: it ends when all its iterations are done.
 #include "runtime/threads.h"
 
-#include <sched.h>
-
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -14,6 +12,7 @@
 #include <vector>
 
 #include "ir/diagnostic.h"
+#include "runtime/cores.h"
 
 namespace cnnc {
 namespace {
@@ -45,16 +44,9 @@ bool spin_until(Condition done) {
 
 }  // namespace
 
-int usable_cores() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (::sched_getaffinity(0, sizeof(set), &set) == 0) return std::max(1, CPU_COUNT(&set));
-  return static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-}
-
 struct ThreadPool::State {
-  int size = 1;
-  bool spin = false;
+  int size = 1;  // known once all workers have started; they do not ask
+  std::atomic<bool> spin{false};
   std::vector<std::thread> threads;
 
   std::atomic<bool> busy{false};  // with a loop
@@ -108,13 +100,13 @@ void ThreadPool::State::work(std::int64_t worker) {
 
 void ThreadPool::State::wake(std::int64_t workers) {
   epoch.fetch_add(1, std::memory_order_release);
-  if (workers >= size - 1) return epoch.notify_all();
+  if (workers >= static_cast<std::int64_t>(threads.size())) return epoch.notify_all();
   for (std::int64_t i = 0; i < workers; ++i) epoch.notify_one();
 }
 
 void ThreadPool::State::shut_down() {
   stop.store(true, std::memory_order_relaxed);
-  wake(size);
+  wake(static_cast<std::int64_t>(threads.size()));
   for (auto& thread : threads) thread.join();
 }
 
@@ -138,17 +130,20 @@ void ThreadPool::State::run_loop(std::int64_t n, ParallelBody run, void* argumen
 
 ThreadPool::ThreadPool(int size) : state_(std::make_unique<State>()) {
   const int cores = usable_cores();
-  state_->size = size > 0 ? size : cores;
-  state_->spin = state_->size <= cores;
+  const int wanted = size > 0 ? size : cores;
   try {
-    for (int worker = 1; worker < state_->size; ++worker) {
+    for (int worker = 1; worker < wanted; ++worker) {
       state_->threads.emplace_back([state = state_.get(), worker] { state->work(worker); });
     }
   } catch (const std::exception& error) {  // system_error, or no memory for so many
-    const std::size_t started = state_->threads.size();
-    state_->shut_down();
-    fail("cannot start {} threads: {} after {}", state_->size, error.what(), started + 1);
+    const std::size_t started = state_->threads.size() + 1;
+    if (size > 0) {
+      state_->shut_down();
+      fail("cannot start {} threads: {} after {}", wanted, error.what(), started);
+    }
   }
+  state_->size = static_cast<int>(state_->threads.size()) + 1;
+  state_->spin = wanted <= cores;
 }
 
 ThreadPool::~ThreadPool() { state_->shut_down(); }

@@ -7,9 +7,6 @@
 
 namespace cnnc {
 
-/// How many threads can run at a time (the affinity mask).
-int usable_cores();
-
 /// A task of a parallel loop: iterations begin .. end, on worker 0 .. size()-1.
 using ParallelBody = void (*)(void* data, std::int64_t begin, std::int64_t end,
                               std::int64_t worker);
@@ -18,7 +15,8 @@ using ParallelBody = void (*)(void* data, std::int64_t begin, std::int64_t end,
 /// free; results must not depend on who runs what.
 class ThreadPool {
  public:
-  /// size 0: as many as there are usable cores.
+  /// size 0: all usable cores (runtime/cores.h), or as many threads as can be started. Throws Error
+  /// where a size that is given cannot be.
   explicit ThreadPool(int size = 0);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;

@@ -223,7 +223,7 @@ const std::regex kWhole(
     "|bytes, (more than the limit|too short)|has no train section|holds (a graph|loops), not"
     "|no images: sizes|labels, but|its images are|images of \\[|but the model's input is"
     "|takes (a graph|loops)|a memory map needs|rows in a batch"
-    "|graphviz|dot could not be started|a temporary file|memory: ");
+    "|graphviz|dot could not be started|a temporary file|memory: |the interpreter's limit");
 
 TEST(BadInputs, every_message_has_its_position) {
   for (const Row& row : all_rows()) {

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 
+#include "frontend/model.h"
 #include "passes/drop_unused_buffers.h"
+#include "runtime/emit_picture.h"
 #include "runtime/inspect.h"
 #include "runtime/interpret_ir.h"
 #include "tests/process.h"
@@ -141,7 +143,42 @@ TEST(Text, of_loops_too_large_for_machine_code_is_refused) {
   kernel k { unroll for i in 0 .. 100000 { vector for j in 0 .. 64 { y[j] = 1.0 } } }
 })"});
   EXPECT_THAT(message_of([&] { emit(loops, "llvm", "", options_for("x86-64")); }),
-              HasSubstr("kernel k: vector and unrolled loops make more than 65536 copies"));
+              HasSubstr("kernel k: written out, its vector and unrolled loops are more than"));
+}
+
+TEST(Text, of_every_stage_goes_through_every_later_one) {
+  const Language language = Language::standard();
+  const Model model = parse_model({"tiny", testing::kTinyModel}, language);
+  const Graph graph = build_graph(model, language, Mode::train, 4, ScalarType::f32).graph;
+  const auto options = options_for("x86-64-v3");
+  const std::string last = emit(graph, "assembly", "", options);
+  std::vector<std::string> stages{"graph"};
+  for (const PassInfo& pass : list_passes()) stages.push_back(pass.name);
+  for (const std::string& stage : stages) {
+    const std::string text = emit(graph, stage, "", options);
+    Ir ir;
+    if (text.starts_with("graph "))
+      ir = parse_graph({stage, text}, OpTable::standard());
+    else
+      ir = parse_program({stage, text});
+    for (const char* code : {"llvm", "assembly", "loops"})
+      EXPECT_NO_THROW(emit(ir, code, "", options)) << stage << " to " << code;
+    for (const char* picture : {"dot", "memory-map"})
+      EXPECT_NO_THROW(emit_picture(ir, picture, "", options)) << stage << " to " << picture;
+    EXPECT_NO_THROW(interpret_ir(ir, {}, 1)) << stage;
+    if (std::holds_alternative<Graph>(ir)) {
+      EXPECT_EQ(emit(ir, "assembly", "", options), last) << stage;
+    }
+  }
+}
+
+TEST(Text, that_has_its_places_keeps_them) {
+  const Ir loops = parse_program({"x.loops", R"(program p {
+  a : f32[16] arena offset 640
+  b : f32[16] arena offset 128
+  kernel k { for i in 0 .. 16 { a[i] = b[i] } }
+})"});
+  EXPECT_THAT(emit(loops, "llvm", "", options_for("x86-64")), HasSubstr("i64 640"));
 }
 
 TEST(Times, name_every_pass_and_the_modules_of_machine_code) {

@@ -88,7 +88,7 @@ Buffer of_no_size() { return buffer("b", {ScalarType::f32, {0}}, Memory::arena);
 /// As far from the memory's begin as one buffer may be.
 Buffer far_away(Memory memory) {
   Buffer result = buffer(std::string(name_of(memory)), {ScalarType::f32, {2}}, memory);
-  result.offset = (std::int64_t{1} << 34) - 8;
+  result.offset = (std::int64_t{1} << 32) - 64;
   return result;
 }
 Buffer with_other_data() {

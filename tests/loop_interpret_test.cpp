@@ -87,9 +87,9 @@ TEST(LoopInterpret, views_and_planned_buffers_share_memory) {
   EXPECT_THAT(run(R"(
     out : f32[4] output
     square : f32[2,2] output view of out
-    a : f32[2] arena offset 0
-    b : f32[2] arena offset 4)",
-                  "a[1] = 7.0\nsquare[1, 0] = b[0]\nout[3] = 1.0"),
+    a : f32[32] arena offset 0
+    b : f32[2] arena offset 64)",
+                  "a[16] = 7.0\nsquare[1, 0] = b[0]\nout[3] = 1.0"),
               ElementsAre(0, 0, 7, 1));
 }
 
@@ -143,7 +143,7 @@ TEST(LoopInterpret, memory_is_bounded_before_it_is_taken) {
   for (int i = 0; i < 100; ++i)
     declarations += "b" + std::to_string(i) + " : f64[1073741824] arena\n";
   EXPECT_THAT(failure(parse(declarations, "")), HasSubstr("more than"));
-  EXPECT_THAT(failure(parse("b : f32[2] arena offset 9223372036854775807", "")),
+  EXPECT_THAT(failure(parse("b : f32[2] arena offset 9223372036854775744", "")),
               HasSubstr("too large"));
 }
 
@@ -169,8 +169,54 @@ TEST(LoopVerify, complains_about_what_no_program_may_do) {
            {"n : i64[] input", "alloc r : f32[2] register\nfor i in 0 .. n[] {\nr[i] = 0.0\n}",
             "i cannot index register buffer r"},
            {"x : f32[2] state", "}\nkernel k {", "there are two kernels of this name"},
+           {"x : f32[4] state", "vector for v in 0 .. 4 {\nx[v - v] += 1.0\n}",
+            "all lanes of a vector loop write one element of x"},
+           {"x : f32[4,4] state", "vector for v in 0 .. 4 {\nx[v, 3 - 4 * v] = 1.0\n}",
+            "all lanes of a vector loop write one element of x"},
+           {"x : f32[4] state\nn : i64[4] input",
+            "vector for v in 0 .. 4 {\nlet k : i64 = n[v - v]\nx[k] = 1.0\n}",
+            "all lanes of a vector loop write one element of x"},
+           {"x : f32[4] state", "let a : f32 = 1.0\nparallel for i in 0 .. 4 {\nx[i] = a\n}",
+            "variable a is bound outside of the parallel loop"},
+           {"x : f32[4] state",
+            "alloc a : f32[4] stack\nparallel for i in 0 .. 4 {\nx[i] = a[i]\n}",
+            "a is allocated outside of the parallel loop"},
+           {"x : f32[4] state offset 64", "", "only arena and thread buffers"},
+           {"x : f32[4] arena offset 32", "", "its offset 32 is no multiple of 64"},
        })
     EXPECT_THAT(verify_errors(parse(declarations, body)), Contains(HasSubstr(complaint))) << body;
+}
+
+TEST(LoopVerify, complains_about_what_later_stages_cannot_take) {
+  struct Case {
+    const char *declarations, *body, *complaint;
+    Need need;
+  };
+  for (const auto& [declarations, body, complaint, need] : std::vector<Case>{
+           {"x : f32[4] state", "x[0] = exp(x[1])", "exp is no arithmetic", Need::code},
+           {"x : f32[4] arena", "x[0] = 1.0", "x has no place in memory", Need::code},
+           {"x : f32[4096] state", "vector for v in 0 .. 257 {\nx[v] = 1.0\n}",
+            "vector loop v has 257 lanes", Need::size},
+           {"x : f32[4] state",
+            "unroll for i in 0 .. 256 {\nvector for v in 0 .. 4 {\nx[v] = 1.0\n"
+            "x[v] += 1.0\n}\nunroll for j in 0 .. 64 {\nx[j / 16] = 1.0\n}\n}",
+            "are more than 16384 statements", Need::size},
+           {"x : f32[4] state", "alloc a : f64[131073] stack\na[0] = 1.0_f64",
+            "take more than 1048576 bytes", Need::size},
+       }) {
+    const Program program = parse(declarations, body);
+    EXPECT_THAT(verify_errors(program), IsEmpty()) << body;
+    EXPECT_THAT(verify_errors(program, need), Contains(HasSubstr(complaint))) << body;
+  }
+}
+
+TEST(LoopVerify, accepts_lanes_that_may_write_different_elements) {
+  const auto program =
+      parse("x : f32[16] state\nn : i64[4] input",
+            "vector for v in 0 .. 4 {\nlet k : i64 = v * 2\nx[k] = 1.0\nlet m : i64 = n[v]\n"
+            "x[m + 8] = 1.0\n}\nvector for v in 0 .. 1 {\nx[0] += 1.0\n}\n"
+            "let a : i64 = 4\nparallel for i in 0 .. a {\nlet b : f32 = 1.0\nx[i] = b\n}");
+  EXPECT_THAT(verify_errors(program), IsEmpty());
 }
 
 TEST(LoopVerify, accepts_vector_loops_whose_extent_shows_by_form) {

@@ -73,13 +73,13 @@ inline std::ostream& operator<<(std::ostream& stream, const Outcome& outcome) {
 struct ProcessOptions {
   rlim_t file_size = RLIM_INFINITY;  // bytes that it may write to a file: a full disk
   rlim_t memory = RLIM_INFINITY;     // bytes of addresses that it may have
-  std::string output;                // a file in place of the one that is read back
-  std::map<std::string, std::string> environment;
-  std::function<bool()> interrupt_when;  // `signal` as soon as this holds
+  std::string output = {};           // a file in place of the one that is read back
+  std::map<std::string, std::string> environment = {};
+  std::function<bool()> interrupt_when = {};  // `signal` as soon as this holds
   int signal = SIGINT;
-  std::vector<int> ignored;      // signals, as nohup leaves them
-  std::vector<int> closed;       // of the standard streams
-  std::function<void()> before;  // done by the process before it becomes the tool
+  std::vector<int> ignored = {};      // signals, as nohup leaves them
+  std::vector<int> closed = {};       // of the standard streams
+  std::function<void()> before = {};  // done by the process before it becomes the tool
 };
 
 /// `cnnc arguments...` in `folder`, which is its data folder and its home, too.

@@ -132,6 +132,58 @@ TEST_P(VectorAccess, reads_nothing_behind_a_buffer) {
   }
 }
 
+TEST_P(VectorAccess, follows_indices_through_lets_and_across_rows_of_registers) {
+  const std::string text = R"(program lets {
+  count : i64[] input
+  x : TYPE[64] input
+  w : i64[64] input
+  halves : TYPE[64] output
+  doubles : TYPE[64] output
+  masked : TYPE[64] output
+  rows : TYPE[64] output
+  turned : TYPE[64] output
+  same : TYPE[64] output
+  kernel a {
+    vector for v in 0 .. 8 {
+      let half : i64 = v / 2
+      let twice : i64 = v * 2
+      halves[v] = x[half]
+      doubles[twice] = x[v + half]
+      if v < 5 {
+        masked[twice + 1] = x[twice]
+      }
+    }
+  }
+  kernel b {
+    alloc t : TYPE[4,4] register
+    unroll for i in 0 .. 4 {
+      unroll for j in 0 .. 4 {
+        t[i, j] = x[i * 4 + j]
+      }
+    }
+    vector for v in 0 .. 16 {
+      rows[v] = t[v / 4, v % 4]
+    }
+    vector for v in 0 .. 16 {
+      turned[v] = t[v % 4, v / 4]
+    }
+  }
+  kernel c {
+    vector for v in 0 .. 4 {
+      let n : i64 = 7
+      let m : i64 = w[n]
+      same[v] = x[m % 8]
+    }
+  }
+}
+)";
+  const std::string type(name_of(GetParam()));
+  std::string typed = text;
+  for (std::size_t at = 0; (at = typed.find("TYPE", at)) != typed.npos;) typed.replace(at, 4, type);
+  const Program program = parse_program({"lets", typed});
+  expect_same_results(program, distinct_inputs(program), 8);
+}
+
 INSTANTIATE_TEST_SUITE_P(Types, VectorAccess, ::testing::ValuesIn(kTypes),
                          [](const auto& each) { return std::string(name_of(each.param)); });
 

@@ -1,5 +1,5 @@
-// softmax: exp(log_softmax(x)), so that a loss that takes the logarithm again is left with
-// log_softmax, which is exact where softmax underflows.
+// softmax: exp(log_softmax(x)), so that a loss that wants the logarithm finds log_softmax, which is
+// exact where softmax underflows.
 #include "ir/layer.h"
 
 namespace cnnc {

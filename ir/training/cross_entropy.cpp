@@ -23,6 +23,17 @@ Value first_greatest(Builder& builder, Value prediction) {
   return builder.reshape(builder.cast(place, ScalarType::i32), {dims[0]});
 }
 
+/// The logarithm of the prediction. Of a softmax, which is an exp, what that is taken of: the exp
+/// may have underflown, and the gradient through its logarithm would be 0 times infinity.
+Value log_of(Builder& builder, Value prediction) {
+  const Node& node = builder.graph().node(prediction);
+  const Value operand = node.operands.empty() ? prediction : node.operands.front();
+  if (node.op->name == "exp") return operand;
+  if (node.op->name == "reshape")
+    return builder.reshape(log_of(builder, operand), builder.type(prediction).dims);
+  return builder.op("log", {prediction});
+}
+
 void build(Builder& builder, Value prediction, Value label, const Attributes&) {
   const TensorType type = builder.type(prediction);
   if (type.dims.size() != 2) {
@@ -38,7 +49,7 @@ void build(Builder& builder, Value prediction, Value label, const Attributes&) {
   const Value hit = builder.op("one_hot", {label}, {{"classes", type.dims[1]}, {"type", "bool"}});
   const Value zero = builder.constant(type.scalar, 0);
   // Selected, not multiplied: log(0) of another class must not become NaN.
-  const Value picked = builder.op("select", {hit, builder.op("log", {prediction}), zero});
+  const Value picked = builder.op("select", {hit, log_of(builder, prediction), zero});
   const Value sum = builder.reduce_sum(picked, {0, 1});
   builder.output("loss", builder.div(builder.op("neg", {sum}), builder.count(type.scalar)));
 

@@ -1,0 +1,6 @@
+#include "runtime/session.h"
+
+int main() {
+  int unused;
+  return static_cast<int>(cnnc::Language::standard().layers.size() == 0);
+}
