@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <set>
+#include <unordered_map>
+
+#include "codegen/loop_shape.h"
 
 namespace cnnc {
 
@@ -83,20 +86,30 @@ std::vector<const For*> large_loops(const Program& program, const Block& block) 
 
 std::string kernel_symbol(const Kernel& kernel) { return "cnnc." + kernel.name; }
 
-std::vector<CodeUnit> code_units(const Program& program, const std::string& kernel) {
+std::vector<CodeUnit> code_units(const Program& program, bool repeat, const std::string& kernel) {
   std::vector<CodeUnit> units;
+  std::unordered_map<std::string, std::string> known;  // shapes, and the symbols that have them
   for (const Kernel& each : program.kernels) {
     if (!kernel.empty() && each.name != kernel) continue;
     const std::size_t entry = units.size();
-    units.push_back({&each, nullptr, kernel_symbol(each), {}, statements(each.body)});
+    units.push_back({&each, nullptr, kernel_symbol(each), {}, {}, statements(each.body)});
     for (const Stmt& stmt : each.body) {
       const auto* outer = stmt.as<For>();
       if (!outer || outer->kind != LoopKind::parallel) continue;
       for (const For* loop : large_loops(program, outer->body)) {
-        CodeUnit part{&each, loop,
+        LoopShape shape = shape_of(program, *loop);
+        CodeUnit part{&each,
+                      loop,
                       fmt::format("{}.part{}", units[entry].symbol, units.size() - entry),
-                      free_variables(*loop), statements({Stmt{*loop}})};
+                      free_variables(*loop),
+                      std::move(shape.buffers),
+                      statements(loop->body) + 1};
         units[entry].statements -= part.statements;
+        if (repeat) {
+          const auto [first, fresh] = known.try_emplace(std::move(shape.text), part.symbol);
+          part.symbol = first->second;
+          part.is_repeated = !fresh;
+        }
         units.push_back(std::move(part));
       }
     }

@@ -18,12 +18,17 @@ struct CodeUnit {
   const Kernel* kernel = nullptr;
   const For* part = nullptr;  // null: the entry
   std::string symbol;
-  std::vector<Var> arguments;  // of a part: the variables that it takes from its surroundings
-  std::size_t statements = 0;  // a measure of the work to compile it
+  std::vector<Var> arguments;     // of a part: the variables that it takes from its surroundings
+  std::vector<BufferId> buffers;  // of a part: the storages that it is told the addresses of
+  std::size_t statements = 0;     // a measure of the work to compile it
+  /// A part that is the same as an earlier one but for variables and buffers: it has that one's
+  /// symbol, and is not compiled.
+  bool is_repeated = false;
 };
 
-/// The units of the kernels called `kernel` (of all where empty), entries before their parts. They
-/// point into `program`.
-std::vector<CodeUnit> code_units(const Program& program, const std::string& kernel = "");
+/// The units of the kernels called `kernel` (of all where empty), each entry ahead of its parts.
+/// They point into `program`. `repeat`: whether parts may be the same function.
+std::vector<CodeUnit> code_units(const Program& program, bool repeat,
+                                 const std::string& kernel = "");
 
 }  // namespace cnnc

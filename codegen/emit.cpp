@@ -42,18 +42,19 @@ class FunctionEmitter {
     finish();
   }
 
-  /// A part of a parallel loop's body: arguments are the context, the worker and the unit's.
+  /// A part of a parallel loop's body: arguments are the context, and the unit's variables and
+  /// addresses.
   void emit_part(const CodeUnit& unit) {
     Scope scope(program_);
-    for (std::size_t i = 0; i < unit.arguments.size(); ++i)
-      scope.variables[unit.arguments[i]] = function_.getArg(static_cast<unsigned>(i) + 2);
+    unsigned argument = 1;
+    for (const Var& var : unit.arguments) scope.variables[var] = function_.getArg(argument++);
+    for (const BufferId id : unit.buffers) given_[id] = function_.getArg(argument++);
     emit_for(*unit.part, scope);
     finish();
   }
 
   /// The body of a parallel loop, for the iterations that the arguments say.
   void emit_parallel_body(const For& loop) {
-    is_parallel_body_ = true;
     emit_loop(loop, function_.getArg(1), function_.getArg(2), Scope(program_));
     finish();
   }
@@ -72,7 +73,7 @@ class FunctionEmitter {
 
   llvm::Value* worker() {
     if (function_.arg_size() == 1) return build_.getInt64(0);  // an entry
-    return function_.getArg(is_parallel_body_ ? 3 : 1);
+    return function_.getArg(3);                                // of a parallel body
   }
 
   /// The start of a buffer; computed once, in the entry block, which dominates every use.
@@ -80,11 +81,20 @@ class FunctionEmitter {
     const BufferId storage = program_.storage(id);
     auto [known, fresh] = addresses_.try_emplace(storage, nullptr);
     if (!fresh) return known->second;
+    llvm::IRBuilder<>::InsertPointGuard guard(build_);
+    build_.SetInsertPoint(entry_);
+    const auto given = given_.find(storage);
+    known->second = given == given_.end() ? place(storage) : given->second;
+    build_.CreateAlignmentAssumption(module_.getDataLayout(), known->second,
+                                     static_cast<unsigned>(kBufferAlignment));
+    return known->second;
+  }
+
+  /// The start of a storage, computed where the builder stands.
+  llvm::Value* place(BufferId storage) {
     const Buffer& buffer = program_.buffer(storage);
     CNNC_CHECK(buffer.memory != Memory::stack && buffer.memory != Memory::reg,
                "{} is used outside its Alloc", buffer.name);
-    llvm::IRBuilder<>::InsertPointGuard guard(build_);
-    build_.SetInsertPoint(entry_);
     llvm::Type* const pointer = build_.getPtrTy();
     llvm::Value* base = nullptr;
     if (buffer.memory == Memory::arena || buffer.memory == Memory::thread) {
@@ -98,17 +108,13 @@ class FunctionEmitter {
         llvm::Value* worker = this->worker();
         base = build_.CreateInBoundsGEP(build_.getInt8Ty(), base, build_.CreateMul(worker, stride));
       }
-      base = build_.CreateConstInBoundsGEP1_64(build_.getInt8Ty(), base,
+      return build_.CreateConstInBoundsGEP1_64(build_.getInt8Ty(), base,
                                                static_cast<std::uint64_t>(buffer.offset));
-    } else {
-      auto* table = context_field(offsetof(KernelContext, buffers), pointer);
-      auto* slot =
-          build_.CreateConstInBoundsGEP1_64(pointer, table, static_cast<std::uint64_t>(storage));
-      base = build_.CreateLoad(pointer, slot);
     }
-    build_.CreateAlignmentAssumption(module_.getDataLayout(), base,
-                                     static_cast<unsigned>(kBufferAlignment));
-    return known->second = base;
+    auto* table = context_field(offsetof(KernelContext, buffers), pointer);
+    auto* slot =
+        build_.CreateConstInBoundsGEP1_64(pointer, table, static_cast<std::uint64_t>(storage));
+    return build_.CreateLoad(pointer, slot);
   }
 
   void emit_block(const Block& block, Scope scope) {
@@ -132,9 +138,11 @@ class FunctionEmitter {
     }
   }
 
+  /// Addresses are computed at the call: a fused kernel's calls have more of them than registers.
   void emit_call(const CodeUnit& part, const Scope& scope) {
-    std::vector<llvm::Value*> arguments{function_.getArg(0), worker()};
+    std::vector<llvm::Value*> arguments{function_.getArg(0)};
     for (const Var& var : part.arguments) arguments.push_back(scope.variables.at(var));
+    for (const BufferId id : part.buffers) arguments.push_back(place(id));
     build_.CreateCall(module_.getFunction(part.symbol), arguments);
   }
 
@@ -297,15 +305,16 @@ class FunctionEmitter {
   std::optional<std::int64_t> checked_;
   ExpressionEmitter expressions_;
   llvm::BasicBlock* entry_ = nullptr;
-  bool is_parallel_body_ = false;
   std::unordered_map<BufferId, llvm::Value*> addresses_;
+  std::unordered_map<BufferId, llvm::Value*> given_;  // a part's own arguments
 };
 
 llvm::Function* declare(const CodeUnit& unit, const Target& target, llvm::Module& module) {
   if (auto* known = module.getFunction(unit.symbol)) return known;
   auto& context = module.getContext();
   std::vector<llvm::Type*> arguments{llvm::PointerType::getUnqual(context)};
-  if (unit.part) arguments.resize(2 + unit.arguments.size(), llvm::Type::getInt64Ty(context));
+  arguments.resize(1 + unit.arguments.size(), llvm::Type::getInt64Ty(context));
+  arguments.resize(arguments.size() + unit.buffers.size(), arguments.front());
   auto* type = llvm::FunctionType::get(llvm::Type::getVoidTy(context), arguments, false);
   auto* function =
       llvm::Function::Create(type, llvm::Function::ExternalLinkage, unit.symbol, module);
@@ -320,20 +329,19 @@ llvm::Function* declare(const CodeUnit& unit, const Target& target, llvm::Module
 
 }  // namespace
 
-std::unique_ptr<llvm::Module> emit_module(const Program& program,
+std::unique_ptr<llvm::Module> emit_module(const Program& program, std::span<const CodeUnit> all,
                                           std::span<const CodeUnit* const> units,
                                           const Target& target, const EmitOptions& options,
                                           llvm::LLVMContext& context) {
   auto module = std::make_unique<llvm::Module>(units.front()->symbol, context);
   for (const CodeUnit* unit : units) {
-    // Parts hold no parts of their own: only an entry calls any.
-    const auto all = unit->part ? std::vector<CodeUnit>{} : code_units(program, unit->kernel->name);
     Parts parts;
-    for (const CodeUnit& each : all) {
-      if (!each.part) continue;
-      parts[each.part] = &each;
-      declare(each, target, *module);
-    }
+    if (!unit->part)  // parts hold no parts of their own: only an entry calls any
+      for (const CodeUnit* each = unit + 1; each != &*all.begin() + all.size() && each->part;
+           ++each) {
+        parts[each->part] = each;
+        declare(*each, target, *module);
+      }
     llvm::Function& function = *declare(*unit, target, *module);
     std::optional<std::int64_t> checked;
     if (options.check_bounds) checked = unit->kernel - program.kernels.data();

@@ -26,11 +26,12 @@ using Units = std::vector<const CodeUnit*>;
 std::vector<Units> distribute(const std::vector<CodeUnit>& units) {
   constexpr std::size_t kModules = 8;
   Units order;
-  for (const CodeUnit& unit : units) order.push_back(&unit);
+  for (const CodeUnit& unit : units)
+    if (!unit.is_repeated) order.push_back(&unit);
   std::stable_sort(order.begin(), order.end(), [](const CodeUnit* a, const CodeUnit* b) {
     return a->statements > b->statements;
   });
-  std::vector<Units> modules(std::min(kModules, units.size()));
+  std::vector<Units> modules(std::min(kModules, order.size()));
   std::vector<std::size_t> work(modules.size());
   for (const CodeUnit* unit : order) {
     const auto least =
@@ -41,11 +42,12 @@ std::vector<Units> distribute(const std::vector<CodeUnit>& units) {
   return modules;
 }
 
-CompiledModule compile_units(const Program& program, const Units& units, const Target& target,
-                             const EmitOptions& options, llvm::TargetMachine& machine) {
+CompiledModule compile_units(const Program& program, const std::vector<CodeUnit>& all,
+                             const Units& units, const Target& target, const EmitOptions& options,
+                             llvm::TargetMachine& machine) {
   const auto start = std::chrono::steady_clock::now();
   llvm::LLVMContext context;
-  auto module = emit_module(program, units, target, options, context);
+  auto module = emit_module(program, all, units, target, options, context);
   optimize(*module, machine);
   const auto bytes = generate(*module, machine, llvm::CodeGenFileType::ObjectFile);
   CompiledModule result{{}, {bytes.begin(), bytes.end()}, {}};
@@ -125,10 +127,12 @@ std::string kernel_texts(
     const std::function<std::string(llvm::Module&, llvm::TargetMachine&)>& print) {
   const auto machine = make_machine(target);
   std::string text;
-  for (const CodeUnit& unit : code_units(program, kernel)) {
+  const std::vector<CodeUnit> units = code_units(program, true, kernel);
+  for (const CodeUnit& unit : units) {
+    if (unit.is_repeated) continue;
     llvm::LLVMContext context;
     const Units alone{&unit};
-    auto module = emit_module(program, alone, target, {}, context);
+    auto module = emit_module(program, units, alone, target, {}, context);
     optimize(*module, *machine);
     text += print(*module, *machine);
   }
@@ -143,12 +147,14 @@ struct Jit::State {
 
 std::vector<CompiledModule> compile_modules(const Program& program, const Target& target,
                                             int threads, const EmitOptions& options) {
-  const std::vector<CodeUnit> units = code_units(program);
+  // What checks its indices names its own kernel and buffers.
+  const std::vector<CodeUnit> units = code_units(program, !options.check_bounds);
   const std::vector<Units> modules = distribute(units);
   std::vector<CompiledModule> compiled(modules.size());
   for_each_module(modules.size(), threads, target, options.quick,
                   [&](std::size_t i, llvm::TargetMachine& machine) {
-                    compiled[i] = compile_units(program, modules[i], target, options, machine);
+                    compiled[i] =
+                        compile_units(program, units, modules[i], target, options, machine);
                   });
   return compiled;
 }
