@@ -4,7 +4,7 @@
 #include <set>
 #include <unordered_map>
 
-#include "codegen/loop_shape.h"
+#include "codegen/code_shape.h"
 
 namespace cnnc {
 
@@ -82,35 +82,42 @@ std::vector<const For*> large_loops(const Program& program, const Block& block) 
   return large;
 }
 
-}  // namespace
+/// What has been seen of shapes, and which unit was the first of each.
+class FirstUnits {
+ public:
+  void find(CodeUnit& unit, std::string shape) {
+    const auto [first, fresh] = symbols_.try_emplace(std::move(shape), unit.symbol);
+    unit.symbol = first->second;
+    unit.is_repeated = !fresh;
+  }
 
-std::string kernel_symbol(const Kernel& kernel) { return "cnnc." + kernel.name; }
+ private:
+  std::unordered_map<std::string, std::string> symbols_;
+};
+
+}  // namespace
 
 std::vector<CodeUnit> code_units(const Program& program, bool repeat, const std::string& kernel) {
   std::vector<CodeUnit> units;
-  std::unordered_map<std::string, std::string> known;  // shapes, and the symbols that have them
+  FirstUnits entries, parts;
   for (const Kernel& each : program.kernels) {
     if (!kernel.empty() && each.name != kernel) continue;
+    const std::string symbol = "cnnc." + each.name;
+    CodeShape whole = shape_of(program, each.body);
     const std::size_t entry = units.size();
-    units.push_back({&each, nullptr, kernel_symbol(each), {}, {}, statements(each.body)});
+    units.push_back({&each, nullptr, symbol, {}, std::move(whole.buffers), statements(each.body)});
+    if (repeat) entries.find(units[entry], std::move(whole.text));
+    if (units[entry].is_repeated) continue;
     for (const Stmt& stmt : each.body) {
       const auto* outer = stmt.as<For>();
       if (!outer || outer->kind != LoopKind::parallel) continue;
       for (const For* loop : large_loops(program, outer->body)) {
-        LoopShape shape = shape_of(program, *loop);
-        CodeUnit part{&each,
-                      loop,
-                      fmt::format("{}.part{}", units[entry].symbol, units.size() - entry),
-                      free_variables(*loop),
-                      std::move(shape.buffers),
-                      statements(loop->body) + 1};
-        units[entry].statements -= part.statements;
-        if (repeat) {
-          const auto [first, fresh] = known.try_emplace(std::move(shape.text), part.symbol);
-          part.symbol = first->second;
-          part.is_repeated = !fresh;
-        }
-        units.push_back(std::move(part));
+        CodeShape shape = shape_of(program, {Stmt{*loop}});
+        units.push_back({&each, loop, fmt::format("{}.part{}", symbol, units.size() - entry),
+                         free_variables(*loop), std::move(shape.buffers),
+                         statements(loop->body) + 1});
+        units[entry].statements -= units.back().statements;
+        if (repeat) parts.find(units.back(), std::move(shape.text));
       }
     }
   }

@@ -19,11 +19,12 @@ class FunctionEmitter {
  public:
   /// `parts`: loops that are functions of their own. `checked`: the kernel's index in the program,
   /// where indices are checked.
-  FunctionEmitter(const Program& program, const Target& target, const Parts& parts,
-                  llvm::Module& module, llvm::Function& function,
+  FunctionEmitter(const Program& program, const Target& target, const CodeUnit& unit,
+                  const Parts& parts, llvm::Module& module, llvm::Function& function,
                   std::optional<std::int64_t> checked)
       : program_(program),
         target_(target),
+        unit_(unit),
         parts_(parts),
         module_(module),
         function_(function),
@@ -34,22 +35,22 @@ class FunctionEmitter {
     entry_ = llvm::BasicBlock::Create(module.getContext(), "entry", &function);
     auto* body = llvm::BasicBlock::Create(module.getContext(), "body", &function);
     build_.SetInsertPoint(body);
+    for (const BufferId id : unit.buffers) numbers_.try_emplace(id, numbers_.size());
   }
 
   /// The kernel's statements; parallel loops among them become functions of their own.
-  void emit_entry(const Block& block) {
-    emit_block(block, Scope(program_));
+  void emit_entry() {
+    emit_block(unit_.kernel->body, Scope(program_));
     finish();
   }
 
   /// A part of a parallel loop's body: arguments are the context, and the unit's variables and
   /// addresses.
-  void emit_part(const CodeUnit& unit) {
+  void emit_part() {
     Scope scope(program_);
     unsigned argument = 1;
-    for (const Var& var : unit.arguments) scope.variables[var] = function_.getArg(argument++);
-    for (const BufferId id : unit.buffers) given_[id] = function_.getArg(argument++);
-    emit_for(*unit.part, scope);
+    for (const Var& var : unit_.arguments) scope.variables[var] = function_.getArg(argument++);
+    emit_for(*unit_.part, scope);
     finish();
   }
 
@@ -83,38 +84,40 @@ class FunctionEmitter {
     if (!fresh) return known->second;
     llvm::IRBuilder<>::InsertPointGuard guard(build_);
     build_.SetInsertPoint(entry_);
-    const auto given = given_.find(storage);
-    known->second = given == given_.end() ? place(storage) : given->second;
+    known->second = unit_.part ? argument(storage) : place(storage);
     build_.CreateAlignmentAssumption(module_.getDataLayout(), known->second,
                                      static_cast<unsigned>(kBufferAlignment));
     return known->second;
   }
 
-  /// The start of a storage, computed where the builder stands.
+  /// Of a part: the start of a storage.
+  llvm::Value* argument(BufferId storage) {
+    return function_.getArg(
+        static_cast<unsigned>(1 + unit_.arguments.size() + numbers_.at(storage)));
+  }
+
+  /// Of an entry or the body of one of its loops: the start of a storage, computed where the
+  /// builder stands.
   llvm::Value* place(BufferId storage) {
-    const Buffer& buffer = program_.buffer(storage);
-    CNNC_CHECK(buffer.memory != Memory::stack && buffer.memory != Memory::reg,
-               "{} is used outside its Alloc", buffer.name);
-    llvm::Type* const pointer = build_.getPtrTy();
-    llvm::Value* base = nullptr;
-    if (buffer.memory == Memory::arena || buffer.memory == Memory::thread) {
-      CNNC_CHECK(buffer.offset >= 0, "{} has no place in memory", buffer.name);
-      if (buffer.memory == Memory::arena) {
-        base = context_field(offsetof(KernelContext, arena), pointer);
-      } else {
-        base = context_field(offsetof(KernelContext, scratch), pointer);
-        llvm::Value* stride =
-            context_field(offsetof(KernelContext, scratch_stride), build_.getInt64Ty());
-        llvm::Value* worker = this->worker();
-        base = build_.CreateInBoundsGEP(build_.getInt8Ty(), base, build_.CreateMul(worker, stride));
+    const Memory memory = program_.buffer(storage).memory;
+    CNNC_CHECK(memory != Memory::stack && memory != Memory::reg, "{} is used outside its Alloc",
+               program_.buffer(storage).name);
+    llvm::Type *const pointer = build_.getPtrTy(), *const integer = build_.getInt64Ty();
+    llvm::Value* number = build_.CreateConstInBoundsGEP1_64(
+        integer, context_field(offsetof(KernelContext, places), pointer), numbers_.at(storage));
+    number = build_.CreateLoad(integer, number);
+    if (memory == Memory::arena || memory == Memory::thread) {
+      const bool shared = memory == Memory::arena;
+      llvm::Value* base = context_field(
+          shared ? offsetof(KernelContext, arena) : offsetof(KernelContext, scratch), pointer);
+      if (!shared) {
+        llvm::Value* stride = context_field(offsetof(KernelContext, scratch_stride), integer);
+        number = build_.CreateAdd(number, build_.CreateMul(worker(), stride));
       }
-      return build_.CreateConstInBoundsGEP1_64(build_.getInt8Ty(), base,
-                                               static_cast<std::uint64_t>(buffer.offset));
+      return build_.CreateInBoundsGEP(build_.getInt8Ty(), base, number);
     }
-    auto* table = context_field(offsetof(KernelContext, buffers), pointer);
-    auto* slot =
-        build_.CreateConstInBoundsGEP1_64(pointer, table, static_cast<std::uint64_t>(storage));
-    return build_.CreateLoad(pointer, slot);
+    llvm::Value* table = context_field(offsetof(KernelContext, buffers), pointer);
+    return build_.CreateLoad(pointer, build_.CreateInBoundsGEP(pointer, table, number));
   }
 
   void emit_block(const Block& block, Scope scope) {
@@ -261,7 +264,8 @@ class FunctionEmitter {
     auto* body = llvm::Function::Create(type, llvm::Function::InternalLinkage,
                                         function_.getName() + "." + loop.var->name, module_);
     body->setAttributes(function_.getAttributes());
-    FunctionEmitter(program_, target_, parts_, module_, *body, checked_).emit_parallel_body(loop);
+    FunctionEmitter(program_, target_, unit_, parts_, module_, *body, checked_)
+        .emit_parallel_body(loop);
     auto* callback_type =
         llvm::FunctionType::get(llvm::Type::getVoidTy(context), {pointer, i64, pointer}, false);
     auto* callback = context_field(offsetof(KernelContext, parallel_for), pointer);
@@ -298,6 +302,7 @@ class FunctionEmitter {
 
   const Program& program_;
   const Target& target_;
+  const CodeUnit& unit_;
   const Parts& parts_;
   llvm::Module& module_;
   llvm::Function& function_;
@@ -306,15 +311,17 @@ class FunctionEmitter {
   ExpressionEmitter expressions_;
   llvm::BasicBlock* entry_ = nullptr;
   std::unordered_map<BufferId, llvm::Value*> addresses_;
-  std::unordered_map<BufferId, llvm::Value*> given_;  // a part's own arguments
+  std::unordered_map<BufferId, std::size_t> numbers_;  // of the unit's buffers
 };
 
 llvm::Function* declare(const CodeUnit& unit, const Target& target, llvm::Module& module) {
   if (auto* known = module.getFunction(unit.symbol)) return known;
   auto& context = module.getContext();
   std::vector<llvm::Type*> arguments{llvm::PointerType::getUnqual(context)};
-  arguments.resize(1 + unit.arguments.size(), llvm::Type::getInt64Ty(context));
-  arguments.resize(arguments.size() + unit.buffers.size(), arguments.front());
+  if (unit.part) {
+    arguments.resize(1 + unit.arguments.size(), llvm::Type::getInt64Ty(context));
+    arguments.resize(arguments.size() + unit.buffers.size(), arguments.front());
+  }
   auto* type = llvm::FunctionType::get(llvm::Type::getVoidTy(context), arguments, false);
   auto* function =
       llvm::Function::Create(type, llvm::Function::ExternalLinkage, unit.symbol, module);
@@ -345,11 +352,11 @@ std::unique_ptr<llvm::Module> emit_module(const Program& program, std::span<cons
     llvm::Function& function = *declare(*unit, target, *module);
     std::optional<std::int64_t> checked;
     if (options.check_bounds) checked = unit->kernel - program.kernels.data();
-    FunctionEmitter emitter(program, target, parts, *module, function, checked);
+    FunctionEmitter emitter(program, target, *unit, parts, *module, function, checked);
     if (unit->part)
-      emitter.emit_part(*unit);
+      emitter.emit_part();
     else
-      emitter.emit_entry(unit->kernel->body);
+      emitter.emit_entry();
   }
   return module;
 }

@@ -139,16 +139,14 @@ std::string kernel_texts(
   return text;
 }
 
-}  // namespace
+/// What checks its indices names its own kernel and buffers.
+std::vector<CodeUnit> units_of(const Program& program, const EmitOptions& options) {
+  return code_units(program, !options.check_bounds);
+}
 
-struct Jit::State {
-  std::unique_ptr<llvm::orc::LLJIT> jit;
-};
-
-std::vector<CompiledModule> compile_modules(const Program& program, const Target& target,
-                                            int threads, const EmitOptions& options) {
-  // What checks its indices names its own kernel and buffers.
-  const std::vector<CodeUnit> units = code_units(program, !options.check_bounds);
+std::vector<CompiledModule> compile_all(const Program& program, const std::vector<CodeUnit>& units,
+                                        const Target& target, int threads,
+                                        const EmitOptions& options) {
   const std::vector<Units> modules = distribute(units);
   std::vector<CompiledModule> compiled(modules.size());
   for_each_module(modules.size(), threads, target, options.quick,
@@ -159,9 +157,33 @@ std::vector<CompiledModule> compile_modules(const Program& program, const Target
   return compiled;
 }
 
+/// See KernelContext::places.
+std::vector<std::int64_t> places_of(const Program& program, const CodeUnit& entry) {
+  std::vector<std::int64_t> places;
+  for (const BufferId id : entry.buffers) {
+    const Buffer& buffer = program.buffer(id);
+    const bool planned = buffer.memory == Memory::arena || buffer.memory == Memory::thread;
+    CNNC_CHECK(!planned || buffer.offset >= 0, "{} has no place in memory", buffer.name);
+    places.push_back(planned ? buffer.offset : id);
+  }
+  return places;
+}
+
+}  // namespace
+
+struct Jit::State {
+  std::unique_ptr<llvm::orc::LLJIT> jit;
+};
+
+std::vector<CompiledModule> compile_modules(const Program& program, const Target& target,
+                                            int threads, const EmitOptions& options) {
+  return compile_all(program, units_of(program, options), target, threads, options);
+}
+
 Jit::Jit(const Program& program, const Target& target, int threads, const EmitOptions& options)
     : state_(std::make_unique<State>()) {
-  const auto modules = compile_modules(program, target, threads, options);
+  const std::vector<CodeUnit> units = units_of(program, options);
+  const auto modules = compile_all(program, units, target, threads, options);
   std::set<std::string> symbols;
   for (const CompiledModule& module : modules)
     symbols.insert(module.symbols.begin(), module.symbols.end());
@@ -173,8 +195,10 @@ Jit::Jit(const Program& program, const Target& target, int threads, const EmitOp
     auto failure = state_->jit->addObjectFile(llvm::MemoryBuffer::getMemBufferCopy(bytes, name));
     CNNC_CHECK(!failure, "ORC: {}", llvm::toString(std::move(failure)));
   }
-  for (const Kernel& kernel : program.kernels)
-    kernels_.push_back(take(state_->jit->lookup(kernel_symbol(kernel))).toPtr<KernelFunction>());
+  for (const CodeUnit& unit : units)
+    if (!unit.part)
+      kernels_.push_back({take(state_->jit->lookup(unit.symbol)).toPtr<KernelFunction>(),
+                          places_of(program, unit)});
   for (const CompiledModule& module : modules) {
     const std::string& symbol = module.symbols.front();
     const llvm::StringRef bytes(module.bytes.data(), module.bytes.size());

@@ -1,5 +1,6 @@
-#include "codegen/loop_shape.h"
+#include "codegen/code_shape.h"
 
+#include <array>
 #include <bit>
 #include <charconv>
 #include <unordered_map>
@@ -18,7 +19,7 @@ class ShapeWriter {
     for (const Stmt& stmt : block) std::visit([&](const auto& each) { add(each); }, stmt.value);
   }
 
-  LoopShape shape;
+  CodeShape shape;
 
  private:
   template <class T>
@@ -143,9 +144,9 @@ class ShapeWriter {
 
 }  // namespace
 
-LoopShape shape_of(const Program& program, const For& loop) {
+CodeShape shape_of(const Program& program, const Block& block) {
   ShapeWriter writer(program);
-  writer.add({Stmt{loop}});
+  writer.add(block);
   return std::move(writer.shape);
 }
 
