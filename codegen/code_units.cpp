@@ -16,8 +16,10 @@ std::size_t statements(const Block& block) {
   return count;
 }
 
-/// Loops of fewer statements are not worth a call.
+/// Loops of fewer statements are not worth a call,
 constexpr std::size_t kPartStatements = 12;
+/// unless there are more than this many of one shape in a kernel.
+constexpr std::size_t kMostCopies = 8;
 
 /// The variables that a loop uses and does not bind, in the order of their first use.
 std::vector<Var> free_variables(const For& loop) {
@@ -65,21 +67,28 @@ bool stands_alone(const Program& program, const For& loop) {
                               [](const Var& v) { return v->type == ScalarType::i64; });
 }
 
-/// Loops in `block` that are large and not made of several such loops themselves.
-std::vector<const For*> large_loops(const Program& program, const Block& block) {
-  std::vector<const For*> large;
+struct Loop {
+  const For* loop;
+  bool is_large;
+};
+
+/// Loops in `block` that can be functions, and are not made of several large ones themselves.
+std::vector<Loop> possible_parts(const Program& program, const Block& block) {
+  std::vector<Loop> found;
   for (const Stmt& stmt : block) {
     const auto* loop = stmt.as<For>();
-    if (!loop || loop->kind != LoopKind::serial || statements({stmt}) < kPartStatements ||
-        !stands_alone(program, *loop))
+    if (!loop || loop->kind != LoopKind::serial || !stands_alone(program, *loop)) continue;
+    if (statements(loop->body) + 1 < kPartStatements) {
+      found.push_back({loop, false});
       continue;
-    const auto inner = large_loops(program, loop->body);
-    if (inner.size() > 1)
-      large.insert(large.end(), inner.begin(), inner.end());
+    }
+    const auto inner = possible_parts(program, loop->body);
+    if (std::ranges::count(inner, true, &Loop::is_large) > 1)
+      found.insert(found.end(), inner.begin(), inner.end());
     else
-      large.push_back(loop);
+      found.push_back({loop, true});
   }
-  return large;
+  return found;
 }
 
 /// What has been seen of shapes, and which unit was the first of each.
@@ -111,13 +120,21 @@ std::vector<CodeUnit> code_units(const Program& program, bool repeat, const std:
     for (const Stmt& stmt : each.body) {
       const auto* outer = stmt.as<For>();
       if (!outer || outer->kind != LoopKind::parallel) continue;
-      for (const For* loop : large_loops(program, outer->body)) {
-        CodeShape shape = shape_of(program, {Stmt{*loop}});
+      const auto found = possible_parts(program, outer->body);
+      std::vector<CodeShape> shapes;
+      std::unordered_map<std::string, std::size_t> copies;
+      for (const Loop& part : found) {
+        shapes.push_back(shape_of(program, {Stmt{*part.loop}}));
+        ++copies[shapes.back().text];
+      }
+      for (std::size_t i = 0; i < found.size(); ++i) {
+        if (!found[i].is_large && !(repeat && copies[shapes[i].text] > kMostCopies)) continue;
+        const For* loop = found[i].loop;
         units.push_back({&each, loop, fmt::format("{}.part{}", symbol, units.size() - entry),
-                         free_variables(*loop), std::move(shape.buffers),
+                         free_variables(*loop), std::move(shapes[i].buffers),
                          statements(loop->body) + 1});
         units[entry].statements -= units.back().statements;
-        if (repeat) parts.find(units.back(), std::move(shape.text));
+        if (repeat) parts.find(units.back(), shapes[i].text);
       }
     }
   }

@@ -8,9 +8,9 @@
 
 namespace cnnc {
 
-/// A function that is compiled by itself: a kernel's entry, or one large loop in the body of its
-/// parallel loop, which the entry calls. (A fused kernel holds a whole network; its layers' loops
-/// are compiled side by side.)
+/// A function that is compiled by itself: a kernel's entry, or a loop in the body of its parallel
+/// loop, large or one of many, which the entry calls. (A fused kernel holds a whole network; its
+/// layers' loops are compiled side by side.)
 struct CodeUnit {
   const Kernel* kernel = nullptr;
   const For* part = nullptr;  // null: the entry

@@ -1,5 +1,6 @@
 #include "codegen/emit.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <map>
 
@@ -56,7 +57,18 @@ class FunctionEmitter {
 
   /// The body of a parallel loop, for the iterations that the arguments say.
   void emit_parallel_body(const For& loop) {
+    worker_ = function_.getArg(3);
     emit_loop(loop, function_.getArg(1), function_.getArg(2), Scope(program_));
+    finish();
+  }
+
+  /// Calls of parts, in terms of `variables`: arguments are the context, the worker and these.
+  void emit_calls(std::span<const Stmt> calls, const std::vector<Var>& variables) {
+    Scope scope(program_);
+    worker_ = function_.getArg(1);
+    for (std::size_t i = 0; i < variables.size(); ++i)
+      scope.variables[variables[i]] = function_.getArg(static_cast<unsigned>(i) + 2);
+    for (const Stmt& stmt : calls) emit_call(*parts_.at(stmt.as<For>()), scope);
     finish();
   }
 
@@ -72,10 +84,27 @@ class FunctionEmitter {
     return build_.CreateLoad(type, at);
   }
 
-  llvm::Value* worker() {
-    if (function_.arg_size() == 1) return build_.getInt64(0);  // an entry
-    return function_.getArg(3);                                // of a parallel body
+  /// A field of the context that lasts as long as the kernel runs: loaded once, in the entry block.
+  llvm::Value* lasting_field(std::size_t offset, llvm::Type* type) {
+    auto [known, fresh] = fields_.try_emplace(offset, nullptr);
+    if (!fresh) return known->second;
+    llvm::IRBuilder<>::InsertPointGuard guard(build_);
+    build_.SetInsertPoint(entry_);
+    return known->second = context_field(offset, type);
   }
+
+  llvm::Value* own_scratch() {
+    if (own_scratch_) return own_scratch_;
+    llvm::Value* base = lasting_field(offsetof(KernelContext, scratch), build_.getPtrTy());
+    llvm::Value* stride =
+        lasting_field(offsetof(KernelContext, scratch_stride), build_.getInt64Ty());
+    llvm::IRBuilder<>::InsertPointGuard guard(build_);
+    build_.SetInsertPoint(entry_);
+    return own_scratch_ = build_.CreateInBoundsGEP(build_.getInt8Ty(), base,
+                                                   build_.CreateMul(worker(), stride));
+  }
+
+  llvm::Value* worker() { return worker_ ? worker_ : build_.getInt64(0); }
 
   /// The start of a buffer; computed once, in the entry block, which dominates every use.
   llvm::Value* address(BufferId id) {
@@ -104,24 +133,56 @@ class FunctionEmitter {
                program_.buffer(storage).name);
     llvm::Type *const pointer = build_.getPtrTy(), *const integer = build_.getInt64Ty();
     llvm::Value* number = build_.CreateConstInBoundsGEP1_64(
-        integer, context_field(offsetof(KernelContext, places), pointer), numbers_.at(storage));
+        integer, lasting_field(offsetof(KernelContext, places), pointer), numbers_.at(storage));
     number = build_.CreateLoad(integer, number);
-    if (memory == Memory::arena || memory == Memory::thread) {
-      const bool shared = memory == Memory::arena;
-      llvm::Value* base = context_field(
-          shared ? offsetof(KernelContext, arena) : offsetof(KernelContext, scratch), pointer);
-      if (!shared) {
-        llvm::Value* stride = context_field(offsetof(KernelContext, scratch_stride), integer);
-        number = build_.CreateAdd(number, build_.CreateMul(worker(), stride));
-      }
-      return build_.CreateInBoundsGEP(build_.getInt8Ty(), base, number);
-    }
-    llvm::Value* table = context_field(offsetof(KernelContext, buffers), pointer);
+    if (memory == Memory::thread)
+      return build_.CreateInBoundsGEP(build_.getInt8Ty(), own_scratch(), number);
+    if (memory == Memory::arena)
+      return build_.CreateInBoundsGEP(
+          build_.getInt8Ty(), lasting_field(offsetof(KernelContext, arena), pointer), number);
+    llvm::Value* table = lasting_field(offsetof(KernelContext, buffers), pointer);
     return build_.CreateLoad(pointer, build_.CreateInBoundsGEP(pointer, table, number));
   }
 
+  /// More calls than this one after the other are functions of their own: LLVM takes longer than in
+  /// proportion for a long block.
+  static constexpr std::size_t kMostCalls = 32;
+
+  /// The calls of parts that `block` begins with, as far as it matters how many they are.
+  std::span<const Stmt> calls_at(std::span<const Stmt> block) const {
+    std::size_t count = 0;
+    while (count <= kMostCalls && count < block.size() && block[count].as<For>() &&
+           parts_.contains(block[count].as<For>()))
+      ++count;
+    return block.first(count);
+  }
+
+  void emit_call_of(std::span<const Stmt> calls, const Scope& scope) {
+    std::vector<Var> variables;
+    for (const Stmt& stmt : calls)
+      for (const Var& var : parts_.at(stmt.as<For>())->arguments)
+        if (std::ranges::find(variables, var) == variables.end()) variables.push_back(var);
+    std::vector<llvm::Type*> types{build_.getPtrTy()};
+    types.resize(2 + variables.size(), build_.getInt64Ty());
+    auto* function = llvm::Function::Create(
+        llvm::FunctionType::get(build_.getVoidTy(), types, false), llvm::Function::InternalLinkage,
+        function_.getName() + ".calls", module_);
+    function->setAttributes(function_.getAttributes());
+    FunctionEmitter(program_, target_, unit_, parts_, module_, *function, checked_)
+        .emit_calls(calls, variables);
+    std::vector<llvm::Value*> arguments{function_.getArg(0), worker()};
+    for (const Var& var : variables) arguments.push_back(scope.variables.at(var));
+    build_.CreateCall(function, arguments);
+  }
+
   void emit_block(const Block& block, Scope scope) {
-    for (const Stmt& stmt : block) {
+    for (std::size_t i = 0; i < block.size(); ++i) {
+      const Stmt& stmt = block[i];
+      if (const auto calls = calls_at(std::span(block).subspan(i)); calls.size() > kMostCalls) {
+        emit_call_of(calls.first(kMostCalls), scope);
+        i += kMostCalls - 1;
+        continue;
+      }
       if (const auto* loop = stmt.as<For>()) {
         const auto part = parts_.find(loop);
         if (part == parts_.end())
@@ -310,6 +371,9 @@ class FunctionEmitter {
   std::optional<std::int64_t> checked_;
   ExpressionEmitter expressions_;
   llvm::BasicBlock* entry_ = nullptr;
+  llvm::Value* worker_ = nullptr;  // of an entry null: the calling thread
+  llvm::Value* own_scratch_ = nullptr;
+  std::map<std::size_t, llvm::Value*> fields_;
   std::unordered_map<BufferId, llvm::Value*> addresses_;
   std::unordered_map<BufferId, std::size_t> numbers_;  // of the unit's buffers
 };

@@ -138,8 +138,8 @@ TEST_P(CompileGrowth, equal_blocks_are_the_same_functions_however_many_they_are)
       const auto units = code_units(program_of(GetParam(), depth, mode), true);
       return std::ranges::count(units, false, &CodeUnit::is_repeated);
     };
-    const auto few = functions(kShallow), many = functions(2 * kShallow);
-    EXPECT_LE(many, few + kMostOwnFunctions + kShallow * GetParam().own_functions)
+    const auto few = functions(kDeep / 2), many = functions(kDeep);
+    EXPECT_LE(many, few + kMostOwnFunctions + kDeep / 2 * GetParam().own_functions)
         << (mode == Mode::train ? "training" : "inference");
   }
 }
