@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <set>
+#include <unordered_map>
+
+#include "codegen/code_shape.h"
 
 namespace cnnc {
 
@@ -13,8 +16,10 @@ std::size_t statements(const Block& block) {
   return count;
 }
 
-/// Loops of fewer statements are not worth a call.
+/// Loops of fewer statements are not worth a call,
 constexpr std::size_t kPartStatements = 12;
+/// unless there are more than this many of one shape in a kernel.
+constexpr std::size_t kMostRepeats = 8;
 
 /// The variables that a loop uses and does not bind, in the order of their first use.
 std::vector<Var> free_variables(const For& loop) {
@@ -62,42 +67,74 @@ bool stands_alone(const Program& program, const For& loop) {
                               [](const Var& v) { return v->type == ScalarType::i64; });
 }
 
-/// Loops in `block` that are large and not made of several such loops themselves.
-std::vector<const For*> large_loops(const Program& program, const Block& block) {
-  std::vector<const For*> large;
+struct Loop {
+  const For* loop;
+  bool is_large;
+};
+
+/// Loops in `block` that can be functions, and are not made of several large ones themselves.
+std::vector<Loop> possible_parts(const Program& program, const Block& block) {
+  std::vector<Loop> found;
   for (const Stmt& stmt : block) {
     const auto* loop = stmt.as<For>();
-    if (!loop || loop->kind != LoopKind::serial || statements({stmt}) < kPartStatements ||
-        !stands_alone(program, *loop))
+    if (!loop || loop->kind != LoopKind::serial || !stands_alone(program, *loop)) continue;
+    if (statements(loop->body) + 1 < kPartStatements) {
+      found.push_back({loop, false});
       continue;
-    const auto inner = large_loops(program, loop->body);
-    if (inner.size() > 1)
-      large.insert(large.end(), inner.begin(), inner.end());
+    }
+    const auto inner = possible_parts(program, loop->body);
+    if (std::ranges::count(inner, true, &Loop::is_large) > 1)
+      found.insert(found.end(), inner.begin(), inner.end());
     else
-      large.push_back(loop);
+      found.push_back({loop, true});
   }
-  return large;
+  return found;
 }
+
+/// What has been seen of shapes, and which unit was the first of each.
+class FirstUnits {
+ public:
+  void find(CodeUnit& unit, std::string shape) {
+    const auto [first, fresh] = symbols_.try_emplace(std::move(shape), unit.symbol);
+    unit.symbol = first->second;
+    unit.is_repeated = !fresh;
+  }
+
+ private:
+  std::unordered_map<std::string, std::string> symbols_;
+};
 
 }  // namespace
 
-std::string kernel_symbol(const Kernel& kernel) { return "cnnc." + kernel.name; }
-
-std::vector<CodeUnit> code_units(const Program& program, const std::string& kernel) {
+std::vector<CodeUnit> code_units(const Program& program, bool repeat, const std::string& kernel) {
   std::vector<CodeUnit> units;
+  FirstUnits entries, parts;
   for (const Kernel& each : program.kernels) {
     if (!kernel.empty() && each.name != kernel) continue;
+    const std::string symbol = "cnnc." + each.name;
+    CodeShape whole = shape_of(program, each.body);
     const std::size_t entry = units.size();
-    units.push_back({&each, nullptr, kernel_symbol(each), {}, statements(each.body)});
+    units.push_back({&each, nullptr, symbol, {}, std::move(whole.buffers), statements(each.body)});
+    if (repeat) entries.find(units[entry], std::move(whole.text));
+    if (units[entry].is_repeated) continue;
     for (const Stmt& stmt : each.body) {
       const auto* outer = stmt.as<For>();
       if (!outer || outer->kind != LoopKind::parallel) continue;
-      for (const For* loop : large_loops(program, outer->body)) {
-        CodeUnit part{&each, loop,
-                      fmt::format("{}.part{}", units[entry].symbol, units.size() - entry),
-                      free_variables(*loop), statements({Stmt{*loop}})};
-        units[entry].statements -= part.statements;
-        units.push_back(std::move(part));
+      const auto found = possible_parts(program, outer->body);
+      std::vector<CodeShape> shapes;
+      std::unordered_map<std::string, std::size_t> copies;
+      for (const Loop& part : found) {
+        shapes.push_back(shape_of(program, {Stmt{*part.loop}}));
+        ++copies[shapes.back().text];
+      }
+      for (std::size_t i = 0; i < found.size(); ++i) {
+        if (!found[i].is_large && !(repeat && copies[shapes[i].text] > kMostRepeats)) continue;
+        const For* loop = found[i].loop;
+        units.push_back({&each, loop, fmt::format("{}.part{}", symbol, units.size() - entry),
+                         free_variables(*loop), std::move(shapes[i].buffers),
+                         statements(loop->body) + 1});
+        units[entry].statements -= units.back().statements;
+        if (repeat) parts.find(units.back(), shapes[i].text);
       }
     }
   }

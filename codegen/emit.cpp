@@ -1,5 +1,6 @@
 #include "codegen/emit.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <map>
 
@@ -19,11 +20,12 @@ class FunctionEmitter {
  public:
   /// `parts`: loops that are functions of their own. `checked`: the kernel's index in the program,
   /// where indices are checked.
-  FunctionEmitter(const Program& program, const Target& target, const Parts& parts,
-                  llvm::Module& module, llvm::Function& function,
+  FunctionEmitter(const Program& program, const Target& target, const CodeUnit& unit,
+                  const Parts& parts, llvm::Module& module, llvm::Function& function,
                   std::optional<std::int64_t> checked)
       : program_(program),
         target_(target),
+        unit_(unit),
         parts_(parts),
         module_(module),
         function_(function),
@@ -34,27 +36,39 @@ class FunctionEmitter {
     entry_ = llvm::BasicBlock::Create(module.getContext(), "entry", &function);
     auto* body = llvm::BasicBlock::Create(module.getContext(), "body", &function);
     build_.SetInsertPoint(body);
+    for (const BufferId id : unit.buffers) numbers_.try_emplace(id, numbers_.size());
   }
 
   /// The kernel's statements; parallel loops among them become functions of their own.
-  void emit_entry(const Block& block) {
-    emit_block(block, Scope(program_));
+  void emit_entry() {
+    emit_block(unit_.kernel->body, Scope(program_));
     finish();
   }
 
-  /// A part of a parallel loop's body: arguments are the context, the worker and the unit's.
-  void emit_part(const CodeUnit& unit) {
+  /// A part of a parallel loop's body: arguments are the context, and the unit's variables and
+  /// addresses.
+  void emit_part() {
     Scope scope(program_);
-    for (std::size_t i = 0; i < unit.arguments.size(); ++i)
-      scope.variables[unit.arguments[i]] = function_.getArg(static_cast<unsigned>(i) + 2);
-    emit_for(*unit.part, scope);
+    unsigned argument = 1;
+    for (const Var& var : unit_.arguments) scope.variables[var] = function_.getArg(argument++);
+    emit_for(*unit_.part, scope);
     finish();
   }
 
   /// The body of a parallel loop, for the iterations that the arguments say.
   void emit_parallel_body(const For& loop) {
-    is_parallel_body_ = true;
+    worker_ = function_.getArg(3);
     emit_loop(loop, function_.getArg(1), function_.getArg(2), Scope(program_));
+    finish();
+  }
+
+  /// Calls of parts, in terms of `variables`: arguments are the context, the worker and these.
+  void emit_calls(std::span<const Stmt> calls, const std::vector<Var>& variables) {
+    Scope scope(program_);
+    worker_ = function_.getArg(1);
+    for (std::size_t i = 0; i < variables.size(); ++i)
+      scope.variables[variables[i]] = function_.getArg(static_cast<unsigned>(i) + 2);
+    for (const Stmt& stmt : calls) emit_call(*parts_.at(stmt.as<For>()), scope);
     finish();
   }
 
@@ -70,49 +84,105 @@ class FunctionEmitter {
     return build_.CreateLoad(type, at);
   }
 
-  llvm::Value* worker() {
-    if (function_.arg_size() == 1) return build_.getInt64(0);  // an entry
-    return function_.getArg(is_parallel_body_ ? 3 : 1);
+  /// A field of the context that lasts as long as the kernel runs: loaded once, in the entry block.
+  llvm::Value* lasting_field(std::size_t offset, llvm::Type* type) {
+    auto [known, fresh] = fields_.try_emplace(offset, nullptr);
+    if (!fresh) return known->second;
+    llvm::IRBuilder<>::InsertPointGuard guard(build_);
+    build_.SetInsertPoint(entry_);
+    return known->second = context_field(offset, type);
   }
+
+  llvm::Value* own_scratch() {
+    if (own_scratch_) return own_scratch_;
+    llvm::Value* base = lasting_field(offsetof(KernelContext, scratch), build_.getPtrTy());
+    llvm::Value* stride =
+        lasting_field(offsetof(KernelContext, scratch_stride), build_.getInt64Ty());
+    llvm::IRBuilder<>::InsertPointGuard guard(build_);
+    build_.SetInsertPoint(entry_);
+    return own_scratch_ = build_.CreateInBoundsGEP(build_.getInt8Ty(), base,
+                                                   build_.CreateMul(worker(), stride));
+  }
+
+  llvm::Value* worker() { return worker_ ? worker_ : build_.getInt64(0); }
 
   /// The start of a buffer; computed once, in the entry block, which dominates every use.
   llvm::Value* address(BufferId id) {
     const BufferId storage = program_.storage(id);
     auto [known, fresh] = addresses_.try_emplace(storage, nullptr);
     if (!fresh) return known->second;
-    const Buffer& buffer = program_.buffer(storage);
-    CNNC_CHECK(buffer.memory != Memory::stack && buffer.memory != Memory::reg,
-               "{} is used outside its Alloc", buffer.name);
     llvm::IRBuilder<>::InsertPointGuard guard(build_);
     build_.SetInsertPoint(entry_);
-    llvm::Type* const pointer = build_.getPtrTy();
-    llvm::Value* base = nullptr;
-    if (buffer.memory == Memory::arena || buffer.memory == Memory::thread) {
-      CNNC_CHECK(buffer.offset >= 0, "{} has no place in memory", buffer.name);
-      if (buffer.memory == Memory::arena) {
-        base = context_field(offsetof(KernelContext, arena), pointer);
-      } else {
-        base = context_field(offsetof(KernelContext, scratch), pointer);
-        llvm::Value* stride =
-            context_field(offsetof(KernelContext, scratch_stride), build_.getInt64Ty());
-        llvm::Value* worker = this->worker();
-        base = build_.CreateInBoundsGEP(build_.getInt8Ty(), base, build_.CreateMul(worker, stride));
-      }
-      base = build_.CreateConstInBoundsGEP1_64(build_.getInt8Ty(), base,
-                                               static_cast<std::uint64_t>(buffer.offset));
-    } else {
-      auto* table = context_field(offsetof(KernelContext, buffers), pointer);
-      auto* slot =
-          build_.CreateConstInBoundsGEP1_64(pointer, table, static_cast<std::uint64_t>(storage));
-      base = build_.CreateLoad(pointer, slot);
-    }
-    build_.CreateAlignmentAssumption(module_.getDataLayout(), base,
+    known->second = unit_.part ? argument(storage) : place(storage);
+    build_.CreateAlignmentAssumption(module_.getDataLayout(), known->second,
                                      static_cast<unsigned>(kBufferAlignment));
-    return known->second = base;
+    return known->second;
+  }
+
+  /// Of a part: the start of a storage.
+  llvm::Value* argument(BufferId storage) {
+    return function_.getArg(
+        static_cast<unsigned>(1 + unit_.arguments.size() + numbers_.at(storage)));
+  }
+
+  /// Of an entry or the body of one of its loops: the start of a storage, computed where the
+  /// builder stands.
+  llvm::Value* place(BufferId storage) {
+    const Memory memory = program_.buffer(storage).memory;
+    CNNC_CHECK(memory != Memory::stack && memory != Memory::reg, "{} is used outside its Alloc",
+               program_.buffer(storage).name);
+    llvm::Type *const pointer = build_.getPtrTy(), *const integer = build_.getInt64Ty();
+    llvm::Value* number = build_.CreateConstInBoundsGEP1_64(
+        integer, lasting_field(offsetof(KernelContext, places), pointer), numbers_.at(storage));
+    number = build_.CreateLoad(integer, number);
+    if (memory == Memory::thread)
+      return build_.CreateInBoundsGEP(build_.getInt8Ty(), own_scratch(), number);
+    if (memory == Memory::arena)
+      return build_.CreateInBoundsGEP(
+          build_.getInt8Ty(), lasting_field(offsetof(KernelContext, arena), pointer), number);
+    llvm::Value* table = lasting_field(offsetof(KernelContext, buffers), pointer);
+    return build_.CreateLoad(pointer, build_.CreateInBoundsGEP(pointer, table, number));
+  }
+
+  /// More calls than this one after the other are functions of their own: LLVM takes longer than in
+  /// proportion for a long block.
+  static constexpr std::size_t kMostCalls = 32;
+
+  /// The calls of parts that `block` begins with, as far as it matters how many they are.
+  std::span<const Stmt> calls_at(std::span<const Stmt> block) const {
+    std::size_t count = 0;
+    while (count <= kMostCalls && count < block.size() && block[count].as<For>() &&
+           parts_.contains(block[count].as<For>()))
+      ++count;
+    return block.first(count);
+  }
+
+  void emit_call_of(std::span<const Stmt> calls, const Scope& scope) {
+    std::vector<Var> variables;
+    for (const Stmt& stmt : calls)
+      for (const Var& var : parts_.at(stmt.as<For>())->arguments)
+        if (std::ranges::find(variables, var) == variables.end()) variables.push_back(var);
+    std::vector<llvm::Type*> types{build_.getPtrTy()};
+    types.resize(2 + variables.size(), build_.getInt64Ty());
+    auto* function = llvm::Function::Create(
+        llvm::FunctionType::get(build_.getVoidTy(), types, false), llvm::Function::InternalLinkage,
+        function_.getName() + ".calls", module_);
+    function->setAttributes(function_.getAttributes());
+    FunctionEmitter(program_, target_, unit_, parts_, module_, *function, checked_)
+        .emit_calls(calls, variables);
+    std::vector<llvm::Value*> arguments{function_.getArg(0), worker()};
+    for (const Var& var : variables) arguments.push_back(scope.variables.at(var));
+    build_.CreateCall(function, arguments);
   }
 
   void emit_block(const Block& block, Scope scope) {
-    for (const Stmt& stmt : block) {
+    for (std::size_t i = 0; i < block.size(); ++i) {
+      const Stmt& stmt = block[i];
+      if (const auto calls = calls_at(std::span(block).subspan(i)); calls.size() > kMostCalls) {
+        emit_call_of(calls.first(kMostCalls), scope);
+        i += kMostCalls - 1;
+        continue;
+      }
       if (const auto* loop = stmt.as<For>()) {
         const auto part = parts_.find(loop);
         if (part == parts_.end())
@@ -132,9 +202,11 @@ class FunctionEmitter {
     }
   }
 
+  /// Addresses are computed at the call: a fused kernel's calls have more of them than registers.
   void emit_call(const CodeUnit& part, const Scope& scope) {
-    std::vector<llvm::Value*> arguments{function_.getArg(0), worker()};
+    std::vector<llvm::Value*> arguments{function_.getArg(0)};
     for (const Var& var : part.arguments) arguments.push_back(scope.variables.at(var));
+    for (const BufferId id : part.buffers) arguments.push_back(place(id));
     build_.CreateCall(module_.getFunction(part.symbol), arguments);
   }
 
@@ -254,7 +326,8 @@ class FunctionEmitter {
     auto* body = llvm::Function::Create(type, llvm::Function::InternalLinkage,
                                         function_.getName() + "." + loop.var->name, module_);
     body->setAttributes(function_.getAttributes());
-    FunctionEmitter(program_, target_, parts_, module_, *body, checked_).emit_parallel_body(loop);
+    FunctionEmitter(program_, target_, unit_, parts_, module_, *body, checked_)
+        .emit_parallel_body(loop);
     auto* callback_type =
         llvm::FunctionType::get(llvm::Type::getVoidTy(context), {pointer, i64, pointer}, false);
     auto* callback = context_field(offsetof(KernelContext, parallel_for), pointer);
@@ -291,6 +364,7 @@ class FunctionEmitter {
 
   const Program& program_;
   const Target& target_;
+  const CodeUnit& unit_;
   const Parts& parts_;
   llvm::Module& module_;
   llvm::Function& function_;
@@ -298,15 +372,21 @@ class FunctionEmitter {
   std::optional<std::int64_t> checked_;
   ExpressionEmitter expressions_;
   llvm::BasicBlock* entry_ = nullptr;
-  bool is_parallel_body_ = false;
+  llvm::Value* worker_ = nullptr;  // of an entry null: the calling thread
+  llvm::Value* own_scratch_ = nullptr;
+  std::map<std::size_t, llvm::Value*> fields_;
   std::unordered_map<BufferId, llvm::Value*> addresses_;
+  std::unordered_map<BufferId, std::size_t> numbers_;  // of the unit's buffers
 };
 
 llvm::Function* declare(const CodeUnit& unit, const Target& target, llvm::Module& module) {
   if (auto* known = module.getFunction(unit.symbol)) return known;
   auto& context = module.getContext();
   std::vector<llvm::Type*> arguments{llvm::PointerType::getUnqual(context)};
-  if (unit.part) arguments.resize(2 + unit.arguments.size(), llvm::Type::getInt64Ty(context));
+  if (unit.part) {
+    arguments.resize(1 + unit.arguments.size(), llvm::Type::getInt64Ty(context));
+    arguments.resize(arguments.size() + unit.buffers.size(), arguments.front());
+  }
   auto* type = llvm::FunctionType::get(llvm::Type::getVoidTy(context), arguments, false);
   auto* function =
       llvm::Function::Create(type, llvm::Function::ExternalLinkage, unit.symbol, module);
@@ -321,28 +401,27 @@ llvm::Function* declare(const CodeUnit& unit, const Target& target, llvm::Module
 
 }  // namespace
 
-std::unique_ptr<llvm::Module> emit_module(const Program& program,
+std::unique_ptr<llvm::Module> emit_module(const Program& program, std::span<const CodeUnit> all,
                                           std::span<const CodeUnit* const> units,
                                           const Target& target, const EmitOptions& options,
                                           llvm::LLVMContext& context) {
   auto module = std::make_unique<llvm::Module>(units.front()->symbol, context);
   for (const CodeUnit* unit : units) {
-    // Parts hold no parts of their own: only an entry calls any.
-    const auto all = unit->part ? std::vector<CodeUnit>{} : code_units(program, unit->kernel->name);
     Parts parts;
-    for (const CodeUnit& each : all) {
-      if (!each.part) continue;
-      parts[each.part] = &each;
-      declare(each, target, *module);
-    }
+    if (!unit->part)  // parts hold no parts of their own: only an entry calls any
+      for (const CodeUnit* each = unit + 1; each != &*all.begin() + all.size() && each->part;
+           ++each) {
+        parts[each->part] = each;
+        declare(*each, target, *module);
+      }
     llvm::Function& function = *declare(*unit, target, *module);
     std::optional<std::int64_t> checked;
     if (options.check_bounds) checked = unit->kernel - program.kernels.data();
-    FunctionEmitter emitter(program, target, parts, *module, function, checked);
+    FunctionEmitter emitter(program, target, *unit, parts, *module, function, checked);
     if (unit->part)
-      emitter.emit_part(*unit);
+      emitter.emit_part();
     else
-      emitter.emit_entry(unit->kernel->body);
+      emitter.emit_entry();
   }
   return module;
 }

@@ -14,10 +14,11 @@
 
 namespace cnnc {
 
-/// The units as one module. Parallel loops become calls of the context's parallel_for, vector loops
-/// vector instructions (a strided or data-dependent access goes lane by lane), unroll loops as many
-/// copies of their body, register and stack buffers allocas. Its only undefined symbols are parts.
-std::unique_ptr<llvm::Module> emit_module(const Program& program,
+/// These of the units `all` as one module. Parallel loops become calls of the context's
+/// parallel_for, vector loops vector instructions (a strided or data-dependent access goes lane by
+/// lane), unroll loops as many copies of their body, register and stack buffers allocas. Its only
+/// undefined symbols are parts.
+std::unique_ptr<llvm::Module> emit_module(const Program& program, std::span<const CodeUnit> all,
                                           std::span<const CodeUnit* const> units,
                                           const Target& target, const EmitOptions& options,
                                           llvm::LLVMContext& context);

@@ -27,11 +27,12 @@ using Units = std::vector<const CodeUnit*>;
 std::vector<Units> distribute(const std::vector<CodeUnit>& units) {
   constexpr std::size_t kModules = 8;
   Units order;
-  for (const CodeUnit& unit : units) order.push_back(&unit);
+  for (const CodeUnit& unit : units)
+    if (!unit.is_repeated) order.push_back(&unit);
   std::stable_sort(order.begin(), order.end(), [](const CodeUnit* a, const CodeUnit* b) {
     return a->statements > b->statements;
   });
-  std::vector<Units> modules(std::min(kModules, units.size()));
+  std::vector<Units> modules(std::min(kModules, order.size()));
   std::vector<std::size_t> work(modules.size());
   for (const CodeUnit* unit : order) {
     const auto least =
@@ -42,11 +43,12 @@ std::vector<Units> distribute(const std::vector<CodeUnit>& units) {
   return modules;
 }
 
-CompiledModule compile_units(const Program& program, const Units& units, const Target& target,
-                             const EmitOptions& options, llvm::TargetMachine& machine) {
+CompiledModule compile_units(const Program& program, const std::vector<CodeUnit>& all,
+                             const Units& units, const Target& target, const EmitOptions& options,
+                             llvm::TargetMachine& machine) {
   const auto start = std::chrono::steady_clock::now();
   llvm::LLVMContext context;
-  auto module = emit_module(program, units, target, options, context);
+  auto module = emit_module(program, all, units, target, options, context);
   optimize(*module, machine);
   const auto bytes = generate(*module, machine, llvm::CodeGenFileType::ObjectFile);
   CompiledModule result{{}, {bytes.begin(), bytes.end()}, {}};
@@ -137,14 +139,46 @@ std::string kernel_texts(
     const std::function<std::string(llvm::Module&, llvm::TargetMachine&)>& print) {
   const auto machine = make_machine(target);
   std::string text;
-  for (const CodeUnit& unit : code_units(program, kernel)) {
+  const std::vector<CodeUnit> units = code_units(program, true, kernel);
+  for (const CodeUnit& unit : units) {
+    if (unit.is_repeated) continue;
     llvm::LLVMContext context;
     const Units alone{&unit};
-    auto module = emit_module(program, alone, target, {}, context);
+    auto module = emit_module(program, units, alone, target, {}, context);
     optimize(*module, *machine);
     text += print(*module, *machine);
   }
   return text;
+}
+
+/// What checks its indices names its own kernel and buffers.
+std::vector<CodeUnit> units_of(const Program& program, const EmitOptions& options) {
+  return code_units(program, !options.check_bounds);
+}
+
+std::vector<CompiledModule> compile_all(const Program& program, const std::vector<CodeUnit>& units,
+                                        const Target& target, int threads,
+                                        const EmitOptions& options) {
+  const std::vector<Units> modules = distribute(units);
+  std::vector<CompiledModule> compiled(modules.size());
+  for_each_module(modules.size(), threads, target, options.quick,
+                  [&](std::size_t i, llvm::TargetMachine& machine) {
+                    compiled[i] =
+                        compile_units(program, units, modules[i], target, options, machine);
+                  });
+  return compiled;
+}
+
+/// See KernelContext::places.
+std::vector<std::int64_t> places_of(const Program& program, const CodeUnit& entry) {
+  std::vector<std::int64_t> places;
+  for (const BufferId id : entry.buffers) {
+    const Buffer& buffer = program.buffer(id);
+    const bool planned = buffer.memory == Memory::arena || buffer.memory == Memory::thread;
+    CNNC_CHECK(!planned || buffer.offset >= 0, "{} has no place in memory", buffer.name);
+    places.push_back(planned ? buffer.offset : id);
+  }
+  return places;
 }
 
 }  // namespace
@@ -155,20 +189,14 @@ struct Jit::State {
 
 std::vector<CompiledModule> compile_modules(const Program& program, const Target& target,
                                             int threads, const EmitOptions& options) {
-  const std::vector<CodeUnit> units = code_units(program);
-  const std::vector<Units> modules = distribute(units);
-  std::vector<CompiledModule> compiled(modules.size());
-  for_each_module(modules.size(), threads, target, options.quick,
-                  [&](std::size_t i, llvm::TargetMachine& machine) {
-                    compiled[i] = compile_units(program, modules[i], target, options, machine);
-                  });
-  return compiled;
+  return compile_all(program, units_of(program, options), target, threads, options);
 }
 
 Jit::Jit(const Program& program, const Target& target, int threads, const EmitOptions& options)
     : state_(std::make_unique<State>()) {
   check_may_execute();
-  const auto modules = compile_modules(program, target, threads, options);
+  const std::vector<CodeUnit> units = units_of(program, options);
+  const auto modules = compile_all(program, units, target, threads, options);
   std::set<std::string> symbols;
   for (const CompiledModule& module : modules)
     symbols.insert(module.symbols.begin(), module.symbols.end());
@@ -179,8 +207,10 @@ Jit::Jit(const Program& program, const Target& target, int threads, const EmitOp
     check_self_contained(llvm::MemoryBufferRef(bytes, name), symbols);
     check(state_->jit->addObjectFile(llvm::MemoryBuffer::getMemBufferCopy(bytes, name)));
   }
-  for (const Kernel& kernel : program.kernels)
-    kernels_.push_back(take(state_->jit->lookup(kernel_symbol(kernel))).toPtr<KernelFunction>());
+  for (const CodeUnit& unit : units)
+    if (!unit.part)
+      kernels_.push_back({take(state_->jit->lookup(unit.symbol)).toPtr<KernelFunction>(),
+                          places_of(program, unit)});
   for (const CompiledModule& module : modules) {
     const std::string& symbol = module.symbols.front();
     const llvm::StringRef bytes(module.bytes.data(), module.bytes.size());

@@ -42,15 +42,15 @@ class Jit {
   Jit(Jit&&) noexcept;
   Jit& operator=(Jit&&) noexcept;
 
-  /// Entry points, in the order of Program::kernels.
-  const std::vector<KernelFunction>& kernels() const { return kernels_; }
+  /// In the order of Program::kernels.
+  const std::vector<CompiledKernel>& kernels() const { return kernels_; }
   /// All functions: the kernels and the bodies of their parallel loops.
   const std::vector<JitSymbol>& symbols() const { return symbols_; }
 
  private:
   struct State;
   std::unique_ptr<State> state_;
-  std::vector<KernelFunction> kernels_;
+  std::vector<CompiledKernel> kernels_;
   std::vector<JitSymbol> symbols_;
 };
 

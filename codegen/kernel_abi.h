@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 namespace cnnc {
 
@@ -19,6 +20,9 @@ struct KernelContext {
   std::byte* arena = nullptr;
   std::byte* scratch = nullptr;  // worker w's thread buffers start at scratch + w * scratch_stride
   std::int64_t scratch_stride = 0;
+  /// Of the kernel that runs: one number a buffer that it uses, its offset in the arena or the
+  /// scratch, or else its index in `buffers`. Kernels that differ in these alone are one function.
+  const std::int64_t* places = nullptr;
   /// Runs body over 0 .. count, on any threads, and returns when all is done.
   void (*parallel_for)(KernelContext* context, std::int64_t count, KernelBody body) = nullptr;
   void* threads = nullptr;  // the callback's own
@@ -31,5 +35,16 @@ struct KernelContext {
 };
 
 using KernelFunction = void (*)(KernelContext* context);
+
+/// A kernel: its code, and where its buffers are.
+struct CompiledKernel {
+  KernelFunction function = nullptr;
+  std::vector<std::int64_t> places;
+
+  void operator()(KernelContext* context) const {
+    context->places = places.data();
+    function(context);
+  }
+};
 
 }  // namespace cnnc

@@ -12,7 +12,10 @@
 #include "passes/bypass_padding.h"
 
 #include <algorithm>
+#include <iterator>
+#include <map>
 #include <optional>
+#include <set>
 
 #include "passes/choose_tiling.h"
 #include "passes/footprint.h"
@@ -36,17 +39,70 @@ bool contains(const Box& a, const Box& b) {
   });
 }
 
+/// Statements, each of which may become several: so that none moves when another one does.
+class Statements {
+ public:
+  Statements(const Program& program, Block block) : program_(program) {
+    for (Stmt& stmt : block) parts_.push_back({std::move(stmt)});
+  }
+
+  std::size_t size() const { return parts_.size(); }
+  const Block& operator[](std::size_t i) const { return parts_[i]; }
+  Block& operator[](std::size_t i) { return parts_[i]; }
+
+  /// Those after `i` that touch `buffer`, by that name.
+  std::vector<std::size_t> users_after(std::size_t i, BufferId buffer) {
+    look();
+    const std::set<std::size_t>& all = users_[buffer];
+    return {all.upper_bound(i), all.end()};
+  }
+  bool is_written_after(std::size_t i, BufferId storage) {
+    look();
+    return writers_[storage].upper_bound(i) != writers_[storage].end();
+  }
+  void replace(std::size_t i, Block pieces) {
+    parts_[i] = std::move(pieces);
+    add(i);
+  }
+
+  Block joined() && {
+    Block result;
+    for (Block& part : parts_) std::ranges::move(part, std::back_inserter(result));
+    return result;
+  }
+
+ private:
+  void look() {
+    if (!users_.empty()) return;
+    for (std::size_t i = 0; i < parts_.size(); ++i) add(i);
+  }
+
+  void add(std::size_t i) {
+    for (const BufferAccess& access : accesses(parts_[i])) {
+      users_[access.buffer].insert(i);
+      if (access.write) writers_[program_.storage(access.buffer)].insert(i);
+    }
+  }
+
+  const Program& program_;
+  std::vector<Block> parts_;
+  std::map<BufferId, std::set<std::size_t>> users_, writers_;  // found when first asked for
+};
+
 /// What reads a padded image, in pieces of which some read the image instead.
 struct Readers {
-  Block pieces;
-  std::vector<Box> boxes;  // that they read of the padded image
-  double fill_cycles = 0;  // for these
+  std::vector<Block> pieces;  // one a block of readers
+  std::vector<Box> boxes;     // that they read of the padded image
+  double fill_cycles = 0;     // for these
 };
 
 class Bypass {
  public:
   Bypass(const Program& program, const PassContext& context)
-      : program_(program), context_(context) {}
+      : program_(program), context_(context) {
+    for (const Kernel& kernel : program.kernels)
+      for (const BufferAccess& access : accesses(kernel.body)) ++accesses_[access.buffer];
+  }
 
   Program run() {
     Program result = program_;
@@ -56,29 +112,55 @@ class Bypass {
 
  private:
   void visit(Block& block) const {
-    for (std::size_t i = 0; i < block.size(); ++i) {
-      if (auto* loop = block[i].as<For>()) visit(loop->body);
-      const auto padding = find_padding(program_, block[i]);
+    Statements all(program_, std::move(block));
+    for (std::size_t i = 0, piece = 0; i < all.size();) {
+      if (piece >= all[i].size()) {
+        piece -= all[i].size();
+        ++i;
+        continue;
+      }
+      if (auto* loop = all[i][piece].as<For>()) visit(loop->body);
+      const auto padding = find_padding(program_, all[i][piece]);
       if (padding && program_.buffer(padding->buffer).type.dims.back() >= kFewestChannels)
-        if (auto pieces = bypassed(block, i, *padding)) block = std::move(*pieces);
+        bypass(all, i, piece, *padding);
+      ++piece;
     }
+    block = std::move(all).joined();
   }
 
-  /// `block` with less filled by the padding at `at`, and less read from it.
-  std::optional<Block> bypassed(const Block& block, std::size_t at, const Padding& padding) const {
-    const Block rest(block.begin() + static_cast<std::ptrdiff_t>(at) + 1, block.end());
-    if (count_accesses(rest, padding.buffer) + 1 != count_accesses(program_, padding.buffer))
-      return std::nullopt;
-    const auto written = footprint(program_, rest).writes;
-    if (written.contains(padding.image) || written.contains(padding.buffer)) return std::nullopt;
+  /// Has less filled by the padding, piece `piece` of statement `at`, and less read from it, where
+  /// that pays.
+  void bypass(Statements& all, std::size_t at, std::size_t piece, const Padding& padding) const {
+    const auto here = all[at].begin() + static_cast<std::ptrdiff_t>(piece);
+    std::vector<Block> rest{Block(here + 1, all[at].end())};  // what reads it
+    const auto users = all.users_after(at, padding.buffer);
+    for (const std::size_t user : users) rest.push_back(all[user]);
+    std::size_t count = 1;
+    for (const Block& block : rest) count += count_accesses(block, padding.buffer);
+    if (count != accesses_.at(padding.buffer)) return;
+    const auto written = footprint(program_, rest.front()).writes;
+    for (const BufferId id : {padding.image, padding.buffer})
+      if (written.contains(id) || all.is_written_after(at, id)) return;
+    const auto readers = fewer_filled(rest, padding);
+    if (!readers) return;
+    Block filling(all[at].begin(), here);
+    for (const Box& box : readers->boxes) filling.push_back(filled(box, padding));
+    std::ranges::copy(readers->pieces.front(), std::back_inserter(filling));
+    all.replace(at, std::move(filling));
+    for (std::size_t i = 0; i < users.size(); ++i) all.replace(users[i], readers->pieces[i + 1]);
+  }
+
+  std::optional<Readers> fewer_filled(const std::vector<Block>& rest,
+                                      const Padding& padding) const {
     double cycles = fill_cycles(whole_box(padding), padding);
     const double whole = cycles;
-    for (const Stmt& stmt : rest) {
-      if (count_accesses({stmt}, padding.buffer) == 0) continue;
-      const auto more = cycles_of(stmt, padding);
-      if (!more) return std::nullopt;
-      cycles += *more;
-    }
+    for (const Block& block : rest)
+      for (const Stmt& stmt : block) {
+        if (count_accesses({stmt}, padding.buffer) == 0) continue;
+        const auto more = cycles_of(stmt, padding);
+        if (!more) return std::nullopt;
+        cycles += *more;
+      }
     const auto less = [&](const std::optional<Readers>& readers, double fill) {
       return readers && fill - readers->fill_cycles >= kWorthIt * cycles;
     };
@@ -86,24 +168,23 @@ class Bypass {
     if (!less(readers, whole)) readers.reset();
     auto by_rows = split(rest, padding, true);
     if (less(by_rows, readers ? readers->fill_cycles : whole)) readers = std::move(by_rows);
-    if (!readers) return std::nullopt;
-    Block result(block.begin(), block.begin() + static_cast<std::ptrdiff_t>(at));
-    for (const Box& box : readers->boxes) result.push_back(filled(box, padding));
-    std::ranges::move(readers->pieces, std::back_inserter(result));
-    return result;
+    return readers;
   }
 
-  std::optional<Readers> split(const Block& block, const Padding& padding,
+  std::optional<Readers> split(const std::vector<Block>& blocks, const Padding& padding,
                                bool within_bands) const {
     Readers result;
-    for (const Stmt& stmt : block) {
-      if (count_accesses({stmt}, padding.buffer) == 0) {
-        result.pieces.push_back(stmt);
-        continue;
+    for (const Block& block : blocks) {
+      result.pieces.emplace_back();
+      for (const Stmt& stmt : block) {
+        if (count_accesses({stmt}, padding.buffer) == 0) {
+          result.pieces.back().push_back(stmt);
+          continue;
+        }
+        auto pieces = read_interior(program_, padding, stmt, within_bands);
+        if (!pieces) return std::nullopt;
+        std::ranges::move(*pieces, std::back_inserter(result.pieces.back()));
       }
-      auto pieces = read_interior(program_, padding, stmt, within_bands);
-      if (!pieces) return std::nullopt;
-      std::ranges::move(*pieces, std::back_inserter(result.pieces));
     }
     auto boxes = boxes_of(result.pieces, padding);
     if (!boxes) return std::nullopt;
@@ -158,27 +239,34 @@ class Bypass {
   }
 
   /// What `readers` read of the padded image.
-  std::optional<std::vector<Box>> boxes_of(const Block& readers, const Padding& padding) const {
-    const Box whole = whole_box(padding);
+  std::optional<std::vector<Box>> boxes_of(const std::vector<Block>& readers,
+                                           const Padding& padding) const {
     std::vector<Box> boxes;
-    for (const Stmt& stmt : readers) {
-      const RangeContext ranges = constant_ranges(program_, {stmt});
-      for (const BufferAccess& access : accesses({stmt})) {
-        if (access.buffer != padding.buffer) continue;
-        auto box = box_of(access.index, ranges);
-        if (!box) return std::nullopt;
-        for (std::size_t d = 0; d < whole.size(); ++d)  // ranges may be wider than what is read
-          (*box)[d] = {std::max((*box)[d].low, whole[d].low),
-                       std::min((*box)[d].high, whole[d].high)};
-        if (std::ranges::any_of(*box, [](const auto& range) { return range.high < range.low; }))
-          continue;
-        const auto holds = [&](const Box& other) { return contains(other, *box); };
-        if (std::ranges::any_of(boxes, holds)) continue;
-        std::erase_if(boxes, [&](const Box& other) { return contains(*box, other); });
-        boxes.push_back(std::move(*box));
-      }
-    }
+    for (const Block& block : readers)
+      for (const Stmt& stmt : block)
+        if (!add_boxes(stmt, padding, boxes)) return std::nullopt;
     return boxes;
+  }
+
+  /// Adds what `stmt` reads; false where that is not known.
+  bool add_boxes(const Stmt& stmt, const Padding& padding, std::vector<Box>& boxes) const {
+    const Box whole = whole_box(padding);
+    const RangeContext ranges = constant_ranges(program_, {stmt});
+    for (const BufferAccess& access : accesses({stmt})) {
+      if (access.buffer != padding.buffer) continue;
+      auto box = box_of(access.index, ranges);
+      if (!box) return false;
+      for (std::size_t d = 0; d < whole.size(); ++d)  // ranges may be wider than what is read
+        (*box)[d] = {std::max((*box)[d].low, whole[d].low),
+                     std::min((*box)[d].high, whole[d].high)};
+      if (std::ranges::any_of(*box, [](const auto& range) { return range.high < range.low; }))
+        continue;
+      const auto holds = [&](const Box& other) { return contains(other, *box); };
+      if (std::ranges::any_of(boxes, holds)) continue;
+      std::erase_if(boxes, [&](const Box& other) { return contains(*box, other); });
+      boxes.push_back(std::move(*box));
+    }
+    return true;
   }
 
   static Stmt filled(const Box& box, const Padding& padding) {
@@ -193,6 +281,7 @@ class Bypass {
 
   const Program& program_;
   const PassContext& context_;
+  std::map<BufferId, std::size_t> accesses_;  // to each buffer, by that name
 };
 
 }  // namespace

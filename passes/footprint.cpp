@@ -1,6 +1,7 @@
 #include "passes/footprint.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include "passes/nest.h"
 
@@ -8,7 +9,8 @@ namespace cnnc {
 
 bool Footprint::conflicts_with(const Footprint& other) const {
   const auto meet = [](const std::set<BufferId>& a, const std::set<BufferId>& b) {
-    return std::any_of(a.begin(), a.end(), [&](BufferId id) { return b.contains(id); });
+    const auto& [few, many] = a.size() < b.size() ? std::tie(a, b) : std::tie(b, a);
+    return std::ranges::any_of(few, [&](BufferId id) { return many.contains(id); });
   };
   return meet(writes, other.writes) || meet(writes, other.reads) || meet(reads, other.writes);
 }

@@ -9,10 +9,12 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 
 #include "passes/drop_unused_buffers.h"
 #include "passes/elementwise_kernel.h"
 #include "passes/footprint.h"
+#include "passes/kernel_index.h"
 #include "passes/nest.h"
 
 namespace cnnc {
@@ -62,14 +64,17 @@ std::string short_name(const std::string& name) {
 
 class Fuser {
  public:
-  explicit Fuser(const Program& program) : program_(program) {
-    for (const Kernel& kernel : program.kernels)
-      footprints_.push_back(footprint(program, kernel.body));
-  }
+  explicit Fuser(const Program& program)
+      : program_(program), index_(program), taken_(program.kernels.size()) {}
 
   Program run() {
-    for (std::size_t at = 0; at < program_.kernels.size(); ++at)
+    std::vector<Kernel> left;
+    for (std::size_t at = 0; at < program_.kernels.size(); ++at) {
+      if (taken_[at]) continue;
       if (const auto sums = sums_of(program_, program_.kernels[at])) extend(at, *sums);
+      left.push_back(std::move(program_.kernels[at]));
+    }
+    program_.kernels = std::move(left);
     return std::move(program_);
   }
 
@@ -78,17 +83,23 @@ class Fuser {
   void extend(std::size_t at, const Sums& sums) {
     Block epilogue{Stmt{sums.result}};
     std::vector<std::size_t> taken;
-    for (std::size_t k = at + 1; k < program_.kernels.size(); ++k) {
-      const auto store = next_store(k, sums, epilogue);
-      if (!store || !may_move(at, k, taken)) continue;
+    const Block start(sums.nest.body.begin(), sums.nest.body.begin() + 3);
+    const Footprint started = footprint(program_, start);
+    std::set<std::size_t> fed = fed_by(sums.result, at);
+    while (!fed.empty()) {
+      const std::size_t k = fed.extract(fed.begin()).value();
+      const auto store = next_store(k, sums);
+      if (!store || index_.conflicts_between(at, k, index_.touched_by(k))) continue;
       Block longer = epilogue;
       longer.push_back(Stmt{*store});
-      const Block start(sums.nest.body.begin(), sums.nest.body.begin() + 3);
-      if (footprint(program_, start).conflicts_with(footprint(program_, {Stmt{*store}})) ||
+      if (started.conflicts_with(footprint(program_, {Stmt{*store}})) ||
           !touches_written_elements_only(program_, longer))
         continue;
       epilogue = std::move(longer);
       taken.push_back(k);
+      taken_[k] = true;
+      index_.set(k, {});
+      fed.merge(fed_by(*store, k));
     }
     if (taken.empty()) return;
     Kernel& kernel = program_.kernels[at];
@@ -97,21 +108,22 @@ class Fuser {
         if (std::ranges::find(kernel.layers, layer) == kernel.layers.end())
           kernel.layers.push_back(layer);
     kernel.name += ".." + program_.kernels[taken.back()].name;
-    for (std::size_t i = taken.size(); i-- > 0;) {
-      const auto offset = static_cast<std::ptrdiff_t>(taken[i]);
-      program_.kernels.erase(program_.kernels.begin() + offset);
-      footprints_.erase(footprints_.begin() + offset);
-    }
-    Block body(sums.nest.body.begin(), sums.nest.body.begin() + 3);
+    Block body = start;
     const Block rest = with_lets(at, epilogue);
     body.insert(body.end(), rest.begin(), rest.end());
     program_.kernels[at].body = wrap(sums.nest.loops, std::move(body));
-    footprints_[at] = footprint(program_, program_.kernels[at].body);
+    index_.set(at, footprint(program_, program_.kernels[at].body));
   }
 
-  /// What `kernel` stores, in terms of the loops of `sums`, if it is elementwise over the same
-  /// elements and reads one that `epilogue` stores.
-  std::optional<Store> next_store(std::size_t k, const Sums& sums, const Block& epilogue) const {
+  /// The kernels after `at` that read what `store` writes.
+  std::set<std::size_t> fed_by(const Store& store, std::size_t at) const {
+    const auto& readers = index_.readers(program_.storage(store.buffer));
+    return {readers.upper_bound(at), readers.end()};
+  }
+
+  /// What kernel `k` stores, in terms of the loops of `sums`, if it is elementwise over the same
+  /// elements.
+  std::optional<Store> next_store(std::size_t k, const Sums& sums) const {
     const Kernel& kernel = program_.kernels[k];
     const auto elementwise = elementwise_of(kernel);
     if (!elementwise || group_loop(kernel) || program_.buffer(elementwise->buffer).view_of ||
@@ -123,20 +135,7 @@ class Fuser {
     Substitution axes;
     for (std::size_t i = 0; i < elementwise->index.size(); ++i)
       if (const auto* var = elementwise->index[i].as<Var>()) axes[*var] = sums.result.index[i];
-    const bool fed = std::ranges::any_of(epilogue, [&](const Stmt& stmt) {
-      return footprints_[k].reads.contains(program_.storage(stmt.as<Store>()->buffer));
-    });
-    if (!fed) return std::nullopt;
     return Store{elementwise->buffer, sums.result.index, substitute(elementwise->value, axes)};
-  }
-
-  /// Whether kernel `from` may run before those between it and `to`, but for the `taken` ones.
-  bool may_move(std::size_t to, std::size_t from, const std::vector<std::size_t>& taken) const {
-    for (std::size_t k = to + 1; k < from; ++k)
-      if (std::ranges::find(taken, k) == taken.end() &&
-          footprints_[k].conflicts_with(footprints_[from]))
-        return false;
-    return true;
   }
 
   /// `epilogue` with each value under a name: an element is read from memory at most once more, and
@@ -171,13 +170,13 @@ class Fuser {
   }
 
   bool read_elsewhere(std::size_t at, BufferId buffer) const {
-    for (std::size_t k = 0; k < program_.kernels.size(); ++k)
-      if (k != at && footprints_[k].reads.contains(program_.storage(buffer))) return true;
-    return false;
+    const auto& readers = index_.readers(program_.storage(buffer));
+    return readers.size() > readers.count(at);
   }
 
   Program program_;
-  std::vector<Footprint> footprints_;  // of its kernels
+  KernelIndex index_;        // without those that are taken
+  std::vector<bool> taken_;  // into another kernel
 };
 
 }  // namespace

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <limits>
+#include <set>
 
 #include "passes/drop_unused_buffers.h"
 #include "passes/elementwise_kernel.h"
 #include "passes/expression_cost.h"
 #include "passes/footprint.h"
+#include "passes/kernel_index.h"
 #include "passes/nest.h"
 
 namespace cnnc {
@@ -107,37 +109,37 @@ class UseCounter {
 
 class Inliner {
  public:
-  explicit Inliner(const Program& program) : program_(program) {
-    for (const Kernel& kernel : program.kernels)
-      footprints_.push_back(footprint(program, kernel.body));
-  }
+  explicit Inliner(const Program& program) : program_(program), index_(program) {}
 
   Program run() {
-    for (std::size_t i = 0; i < program_.kernels.size();) {
+    std::vector<Kernel> left;
+    for (std::size_t i = 0; i < program_.kernels.size(); ++i) {
       const auto producer = producer_of(program_, program_.kernels[i]);
-      if (producer && try_inline(i, *producer)) {
-        program_.kernels.erase(program_.kernels.begin() + static_cast<std::ptrdiff_t>(i));
-        footprints_.erase(footprints_.begin() + static_cast<std::ptrdiff_t>(i));
-      } else {
-        ++i;
-      }
+      if (producer && try_inline(i, *producer))
+        index_.set(i, {});
+      else
+        left.push_back(std::move(program_.kernels[i]));
     }
+    program_.kernels = std::move(left);
     return std::move(program_);
   }
 
  private:
   bool try_inline(std::size_t at, const ElementwiseKernel& producer) {
-    std::vector<BufferId> reads;
+    std::set<BufferId> reads;
     walk(producer.value, [&](const Expr& e) {
-      if (const auto* l = e.as<Load>()) reads.push_back(program_.storage(l->buffer));
+      if (const auto* l = e.as<Load>()) reads.insert(program_.storage(l->buffer));
     });
+    std::set<std::size_t> concerned = index_.users(producer.buffer);
+    for (const BufferId read : reads)
+      concerned.insert(index_.writers(read).begin(), index_.writers(read).end());
+    concerned.erase(at);
     std::vector<std::pair<std::size_t, Block>> rewritten;
     bool overwritten = false;  // something the producer reads has changed since it ran
     const double elements = evaluations(at, producer);
-    for (std::size_t k = 0; k < program_.kernels.size(); ++k) {
+    for (const std::size_t k : concerned) {
       const Kernel& kernel = program_.kernels[k];
-      if (k == at) continue;
-      const Footprint& touched = footprints_[k];
+      const Footprint& touched = index_.touched_by(k);
       if (touched.writes.contains(producer.buffer)) return false;
       const bool used = touched.reads.contains(producer.buffer);
       if (used && k < at) return false;
@@ -162,7 +164,7 @@ class Inliner {
     for (auto& [k, body] : rewritten) {
       Kernel& kernel = program_.kernels[k];
       kernel.body = std::move(body);
-      footprints_[k] = footprint(program_, kernel.body);
+      index_.set(k, footprint(program_, kernel.body));
       for (const std::string& layer : layers)
         if (std::find(kernel.layers.begin(), kernel.layers.end(), layer) == kernel.layers.end())
           kernel.layers.push_back(layer);
@@ -232,7 +234,7 @@ class Inliner {
   }
 
   Program program_;
-  std::vector<Footprint> footprints_;  // of the kernels
+  KernelIndex index_;  // without those that are gone
 };
 
 }  // namespace

@@ -15,6 +15,7 @@
 #include <optional>
 #include <set>
 #include <span>
+#include <utility>
 
 #include "ir/integer_range.h"
 #include "passes/choose_tiling.h"
@@ -40,16 +41,17 @@ struct Layout {
   }
 };
 
-struct Reader {
-  Stmt nest;
-  Tiling tiling;
+/// A nest that reads or fills images, as it now is.
+struct Part {
+  Block block;                                           // what it has become
+  std::optional<Tiling> tiling;                          // of a sum, which reads
+  std::optional<Nest> filling;                           // of an image, by one store
+  std::map<BufferId, std::size_t> accesses, understood;  // the latter: as reader or as filling
 };
 
 /// Who uses a buffer, as far as it is understood.
 struct Uses {
-  std::vector<Reader> readers;
-  std::vector<Nest> writers;
-  std::size_t accesses = 0;  // in these
+  std::vector<const Part*> readers, writers;
 };
 
 class Layouter {
@@ -58,66 +60,81 @@ class Layouter {
       : program_(program), context_(context) {}
 
   Program run() {
-    look();
-    for (BufferId id = 0; id < static_cast<BufferId>(program_.buffers.size()); ++id) {
-      const auto found = uses_.find(id);
-      const auto layout = found == uses_.end() ? std::nullopt : best(id, found->second);
-      if (!layout) continue;
-      apply(*layout, found->second.writers.front());
-      look();
+    for (const Kernel& kernel : program_.kernels) {
+      find_parts(kernel.body);
+      ranges_.merge(constant_ranges(program_, kernel.body).variables);
+      for (const BufferAccess& access : accesses(kernel.body)) ++accesses_[access.buffer];
     }
+    bool changed = false;
+    for (BufferId id = 0; id < static_cast<BufferId>(program_.buffers.size()); ++id)
+      if (const auto uses = uses_of(id))
+        if (const auto layout = best(id, *uses)) changed |= apply(*layout, *uses);
+    if (changed) put_parts_back();
     return std::move(program_);
   }
 
  private:
-  /// Finds out who uses what, in the program as it now is.
-  void look() {
-    uses_.clear();
-    all_.clear();
-    for (const Kernel& kernel : program_.kernels) {
-      scan(kernel.body);
-      ranges_.merge(constant_ranges(program_, kernel.body).variables);
-      for (const BufferAccess& access : accesses(kernel.body)) ++all_[access.buffer];
-    }
-  }
-
-  void scan(const Block& block) {
+  void find_parts(const Block& block) {
     for (const Stmt& stmt : block) {
       const auto* loop = stmt.as<For>();
       if (!loop) continue;
-      const Nest nest = nest_of(stmt);
-      if (const auto reduction = reduction_nest(program_, stmt)) {
-        const Tiling tiling = choose_tiling(program_, *reduction, context_);
-        std::set<BufferId> seen;
-        for (const BufferAccess& access : accesses({stmt})) {
-          if (access.write) continue;
-          Uses& uses = uses_[access.buffer];
-          ++uses.accesses;
-          if (seen.insert(access.buffer).second) uses.readers.push_back({stmt, tiling});
-        }
-      } else if (const Store* store = only_store(nest.body)) {
-        Uses& uses = uses_[store->buffer];
-        ++uses.accesses;
-        uses.writers.push_back(nest);
-      } else {
-        scan(loop->body);
+      Part part = looked_at({stmt});
+      if (!part.tiling && !part.filling) {
+        find_parts(loop->body);
+        continue;
       }
+      for (const auto& [id, count] : part.understood) users_[id].push_back(parts_.size());
+      places_[&stmt] = parts_.size();
+      parts_.push_back(std::move(part));
     }
   }
 
-  std::optional<Layout> best(BufferId id, const Uses& uses) const {
+  Part looked_at(Block block) const {
+    Part part{std::move(block), {}, {}, {}, {}};
+    const auto all = accesses(part.block);
+    for (const BufferAccess& access : all) ++part.accesses[access.buffer];
+    if (part.block.size() != 1) return part;
+    const Stmt& stmt = part.block.front();
+    if (const auto reduction = reduction_nest(program_, stmt)) {
+      part.tiling = choose_tiling(program_, *reduction, context_);
+      for (const BufferAccess& access : all)
+        if (!access.write) ++part.understood[access.buffer];
+    } else if (const Store* store = store_of_nest(stmt)) {
+      part.filling = nest_of(stmt);
+      part.understood[store->buffer] = 1;
+    }
+    return part;
+  }
+
+  /// Nothing where a buffer is used in other ways, too.
+  std::optional<Uses> uses_of(BufferId id) const {
+    const auto users = users_.find(id);
+    if (users == users_.end()) return std::nullopt;
+    Uses uses;
+    std::size_t understood = 0;
+    for (const std::size_t i : users->second) {
+      const Part& part = parts_[i];
+      (part.tiling ? uses.readers : uses.writers).push_back(&part);
+      understood += part.understood.at(id);
+    }
+    if (understood != accesses_.at(id)) return std::nullopt;
+    return uses;
+  }
+
+  std::optional<Layout> best(BufferId id, const Uses& uses) {
     const Buffer& buffer = program_.buffer(id);
     const bool own = buffer.memory == Memory::arena || buffer.memory == Memory::thread;
-    if (!own || uses.readers.empty() || uses.writers.size() != 1 || uses.accesses != all_.at(id) ||
-        buffer.view_of || has_views(program_, id) ||
-        std::ranges::all_of(uses.readers, [](const Reader& r) { return r.tiling.fills_vectors; }))
+    if (!own || uses.readers.empty() || uses.writers.size() != 1 || buffer.view_of ||
+        has_views(program_, id) || std::ranges::all_of(uses.readers, [](const Part* reader) {
+          return reader->tiling->fills_vectors;
+        }))
       return std::nullopt;
     double now = filling(present(id));
-    for (const Reader& reader : uses.readers) now += reader.tiling.cycles;
+    for (const Part* reader : uses.readers) now += reader->tiling->cycles;
     double least = kWorthIt * now;
     std::optional<Layout> result;
     for (const Layout& layout : candidates(id, uses)) {
-      if (!can_fill(layout, uses.writers.front())) continue;
+      if (!can_fill(layout, *uses.writers.front()->filling)) continue;
       const auto readers = reading(layout, uses);
       if (!readers || filling(layout) + *readers >= least) continue;
       least = filling(layout) + *readers;
@@ -135,10 +152,10 @@ class Layouter {
   std::set<Layout> candidates(BufferId id, const Uses& uses) const {
     std::set<Layout> result;
     const Dims& dims = program_.buffer(id).type.dims;
-    for (const Reader& reader : uses.readers)
-      for (const BufferAccess& access : accesses({reader.nest})) {
+    for (const Part* reader : uses.readers)
+      for (const BufferAccess& access : accesses(reader->block)) {
         if (access.buffer != id) continue;
-        for (const For& axis : nest_of(reader.nest).loops)
+        for (const For& axis : nest_of(reader->block.front()).loops)
           for (std::size_t d = 0; d < dims.size(); ++d) {
             const auto step = stride_in(access.index[d], axis.var);
             if (extent(axis) && step && *step >= 1 && (d != present(id).dim || *step > 1))
@@ -209,16 +226,23 @@ class Layouter {
   }
 
   /// Cycles of the readers; nothing where one cannot be given the layout.
-  std::optional<double> reading(const Layout& layout, const Uses& uses) const {
-    Program changed{program_.name, program_.buffers, {}, program_.batch, program_.group};
-    changed.buffers[static_cast<std::size_t>(layout.buffer)].type.dims = dims_of(layout);
-    double cycles = 0;
-    for (const Reader& reader : uses.readers) {
-      const auto block = rewritten({reader.nest}, layout);
-      const auto nest = block ? reduction_nest(changed, block->front()) : std::nullopt;
-      if (!nest) return std::nullopt;
-      cycles += choose_tiling(changed, *nest, context_).cycles;
+  std::optional<double> reading(const Layout& layout, const Uses& uses) {
+    std::vector<Block> blocks;
+    for (const Part* reader : uses.readers) {
+      auto block = rewritten(reader->block, layout);
+      if (!block) return std::nullopt;
+      blocks.push_back(std::move(*block));
     }
+    Dims& dims = program_.buffers[static_cast<std::size_t>(layout.buffer)].type.dims;
+    const Dims present = std::exchange(dims, dims_of(layout));
+    std::optional<double> cycles = 0;
+    for (const Block& block : blocks) {
+      const auto nest = reduction_nest(program_, block.front());
+      if (!nest) cycles.reset();
+      if (!cycles) break;
+      *cycles += choose_tiling(program_, *nest, context_).cycles;
+    }
+    dims = present;
     return cycles;
   }
 
@@ -263,16 +287,45 @@ class Layouter {
     return result;
   }
 
-  void apply(const Layout& layout, const Nest& writer) {
-    const Block filled = phase_by_phase(layout, writer);
-    std::vector<Block> bodies;
-    for (Kernel& kernel : program_.kernels) {
-      auto body = rewritten(replaced(kernel.body, layout.buffer, filled), layout);
-      if (!body) return;
-      bodies.push_back(std::move(*body));
+  /// False where an index may not be taken apart.
+  bool apply(const Layout& layout, const Uses& uses) {
+    const Block filled = phase_by_phase(layout, *uses.writers.front()->filling);
+    std::vector<Block> blocks;
+    const std::vector<std::size_t>& users = users_.at(layout.buffer);
+    for (const std::size_t i : users) {
+      auto block = rewritten(parts_[i].tiling ? parts_[i].block : filled, layout);
+      if (!block) return false;
+      blocks.push_back(std::move(*block));
     }
-    for (std::size_t k = 0; k < bodies.size(); ++k) program_.kernels[k].body = std::move(bodies[k]);
     program_.buffers[static_cast<std::size_t>(layout.buffer)].type.dims = dims_of(layout);
+    for (std::size_t u = 0; u < users.size(); ++u) {
+      Part& part = parts_[users[u]];
+      for (const auto& [id, count] : part.accesses) accesses_[id] -= count;
+      part = looked_at(std::move(blocks[u]));
+      for (const auto& [id, count] : part.accesses) accesses_[id] += count;
+    }
+    return true;
+  }
+
+  void put_parts_back() {
+    std::vector<Block> bodies;
+    for (const Kernel& kernel : program_.kernels) bodies.push_back(with_parts(kernel.body));
+    for (std::size_t k = 0; k < bodies.size(); ++k) program_.kernels[k].body = std::move(bodies[k]);
+  }
+
+  Block with_parts(const Block& block) const {
+    Block result;
+    for (const Stmt& stmt : block) {
+      const auto place = places_.find(&stmt);
+      const auto* loop = stmt.as<For>();
+      if (place != places_.end())
+        std::ranges::copy(parts_[place->second].block, std::back_inserter(result));
+      else if (loop)
+        result.push_back({with_body(*loop, with_parts(loop->body))});
+      else
+        result.push_back(stmt);
+    }
+    return result;
   }
 
   /// The loop along the dimension goes innermost, once for each phase. Where filling goes by
@@ -295,31 +348,13 @@ class Layouter {
     return wrap(loops, std::move(phases));
   }
 
-  /// `block` with `filled` in the place of the nest that stores to `id`.
-  static Block replaced(const Block& block, BufferId id, const Block& filled) {
-    Block result;
-    for (const Stmt& stmt : block) {
-      const auto* loop = stmt.as<For>();
-      const Nest nest = loop ? nest_of(stmt) : Nest{};
-      const auto* store = only_store(nest.body);
-      if (loop && store && store->buffer == id) {
-        result.insert(result.end(), filled.begin(), filled.end());
-      } else if (loop) {
-        For copy = *loop;
-        copy.body = replaced(loop->body, id, filled);
-        result.push_back({std::move(copy)});
-      } else {
-        result.push_back(stmt);
-      }
-    }
-    return result;
-  }
-
   Program program_;
   const PassContext& context_;
   std::unordered_map<Var, IntegerRange> ranges_;
-  std::map<BufferId, std::size_t> all_;  // accesses, of each buffer
-  std::map<BufferId, Uses> uses_;
+  std::map<BufferId, std::size_t> accesses_;  // to each buffer, by that name
+  std::vector<Part> parts_;
+  std::unordered_map<const Stmt*, std::size_t> places_;  // of the parts, in the program as it was
+  std::map<BufferId, std::vector<std::size_t>> users_;   // parts, in their order
 };
 
 }  // namespace

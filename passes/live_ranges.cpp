@@ -102,13 +102,13 @@ std::vector<LiveRange> scratch_live_ranges(const Program& program, const Kernel&
 }
 
 std::int64_t most_bytes_alive(const std::vector<LiveRange>& ranges) {
-  std::int64_t most = 0;
-  for (const LiveRange& range : ranges) {  // the most are alive where one begins
-    std::int64_t alive = 0;
-    for (const LiveRange& other : ranges)
-      if (other.first <= range.first && range.first <= other.last) alive += other.bytes;
-    most = std::max(most, alive);
+  std::map<std::size_t, std::int64_t> changes;
+  for (const LiveRange& range : ranges) {
+    changes[range.first] += range.bytes;
+    changes[range.last + 1] -= range.bytes;
   }
+  std::int64_t alive = 0, most = 0;
+  for (const auto& [at, change] : changes) most = std::max(most, alive += change);
   return most;
 }
 

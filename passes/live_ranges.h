@@ -18,7 +18,6 @@ struct LiveRange {
   std::size_t first = SIZE_MAX, last = 0;
 
   void extend(std::size_t from, std::size_t to);
-  bool meets(const LiveRange& other) const { return first <= other.last && other.first <= last; }
 };
 
 std::vector<LiveRange> arena_live_ranges(const Program& program);

@@ -9,8 +9,10 @@
 #include "passes/lower.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
+#include "ir/expr_hash.h"
 #include "passes/drop_unused_buffers.h"
 #include "passes/lower_stage.h"
 #include "passes/nest.h"
@@ -30,7 +32,7 @@ class Lowering {
     const auto live = live_nodes();
     for (std::size_t i = 0; i < graph_.nodes.size(); ++i)
       if (is_input(graph_.nodes[i])) add_input(static_cast<int>(i));
-    if (!program_.find("count")) build_.add_buffer("count", {ScalarType::i64, {}}, Memory::input);
+    if (!build_.find("count")) build_.add_buffer("count", {ScalarType::i64, {}}, Memory::input);
     for (std::size_t i = 0; i < graph_.nodes.size(); ++i)
       if (live[i] && !is_input(graph_.nodes[i])) lower_node(static_cast<int>(i));
     lower_outputs();
@@ -103,7 +105,9 @@ class Lowering {
   /// A stage that equals an earlier one (the zero-padded input of a convolution and of its weight
   /// gradient) is that one.
   std::optional<BufferId> find_equal(const Stage& stage) const {
-    for (const auto& [known, buffer] : stages_) {
+    const auto [first, last] = stages_.equal_range(hash_of(stage.value));
+    for (auto at = first; at != last; ++at) {
+      const auto& [known, buffer] = at->second;
       if (known.type != stage.type || known.op != stage.op || known.dims() != stage.dims() ||
           known.reduce.size() != stage.reduce.size())
         continue;
@@ -128,7 +132,7 @@ class Lowering {
     if (const auto known = find_equal(stage)) return *known;
     const BufferId buffer = build_.add_buffer(name, {stage.type, stage.dims()}, Memory::arena);
     lower_stage(build_, stage, buffer, layer);
-    stages_.emplace_back(stage, buffer);
+    stages_.emplace(hash_of(stage.value), std::pair(stage, buffer));
     return buffer;
   }
 
@@ -141,7 +145,7 @@ class Lowering {
     std::vector<std::pair<const Output*, BufferId>> later;
     for (const Output& output : graph_.outputs) {
       BufferId buffer = buffers_.at(output.value);
-      const auto target = program_.find(output.name);
+      const auto target = build_.find(output.name);
       if (is_state(buffer) && !(target && is_state(*target))) {
         lower_output(output, buffer);
         continue;
@@ -162,17 +166,17 @@ class Lowering {
   /// end.
   void lower_output(const Output& output, BufferId buffer) {
     Buffer& source = program_.buffers[static_cast<std::size_t>(buffer)];
-    const auto target = program_.find(output.name);
+    const auto target = build_.find(output.name);
     if (!target && source.memory == Memory::arena && !source.view_of &&
         !has_views(program_, buffer)) {
       source.memory = Memory::output;
-      source.name = build_.unique(output.name);
+      build_.rename(buffer, output.name);
       return;
     }
     if (!target && source.memory == Memory::arena && source.view_of && is_only_view(buffer)) {
       Buffer& made = program_.buffers[static_cast<std::size_t>(*source.view_of)];
       source.memory = made.memory = Memory::output;
-      source.name = build_.unique(output.name);
+      build_.rename(buffer, output.name);
       source.view_of.reset();
       made.view_of = buffer;
       return;
@@ -241,7 +245,7 @@ class Lowering {
   ProgramBuilder build_;
   Program& program_;  // of build_
   std::map<Value, BufferId> buffers_;
-  std::vector<std::pair<Stage, BufferId>> stages_;
+  std::multimap<std::size_t, std::pair<Stage, BufferId>> stages_;  // by the hash of their value
 };
 
 }  // namespace

@@ -1,7 +1,10 @@
 #include "passes/merge_kernels.h"
 
 #include <algorithm>
+#include <iterator>
+#include <list>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "passes/footprint.h"
@@ -11,150 +14,270 @@ namespace cnnc {
 
 namespace {
 
-/// Of each buffer: whether its rows are groups (otherwise samples).
-using RowKinds = std::map<BufferId, bool>;
+/// What the first index of each access to a buffer is.
+enum class Rows : std::uint8_t { samples, group, other };
 
-/// Whether every access in `block` to a buffer in `shared` stays within one sample of the group
-/// (first index is a sample variable) or, with `whole_group`, within the group's own slot (first
-/// index is the group), and is of the kind that `rows` knows.
-bool stays_inside(const Program& program, const Block& block, const std::set<BufferId>& shared,
-                  const Var& group, bool whole_group, RowKinds& rows) {
-  if (shared.empty()) return true;
-  const auto samples = sample_variables(block);
+/// What a part of a group's loop touches, and by which rows: Rows::other also where in several
+/// ways.
+struct Touched {
+  Footprint storages;
+  std::map<BufferId, Rows> rows;
+
+  void add(BufferId id, Rows kind) {
+    const auto [known, fresh] = rows.try_emplace(id, kind);
+    if (!fresh && known->second != kind) known->second = Rows::other;
+  }
+  void add(const Touched& more) {
+    storages.reads.insert(more.storages.reads.begin(), more.storages.reads.end());
+    storages.writes.insert(more.storages.writes.begin(), more.storages.writes.end());
+    for (const auto& [id, kind] : more.rows) add(id, kind);
+  }
+};
+
+/// `samples`: the variables of loops over the group's samples.
+Touched touched_by(const Program& program, const Block& block, const Var& group,
+                   const std::set<Var>& samples) {
+  Touched result;
   for (const BufferAccess& access : accesses(block)) {
     const BufferId storage = program.storage(access.buffer);
-    if (!shared.contains(storage)) continue;
-    if (access.index.empty() || !has_own_rows(program, access.buffer)) return false;
-    const auto* var = access.index.front().as<Var>();
-    const bool by_group = var && *var == group;
-    if (!var || !(samples.contains(*var) || (whole_group && by_group))) return false;
-    if (rows.try_emplace(storage, by_group).first->second != by_group) return false;
-  }
-  return true;
-}
-
-std::set<BufferId> shared_and_written(const Footprint& a, const Footprint& b) {
-  std::set<BufferId> shared;
-  for (BufferId id : a.writes)
-    if (b.reads.contains(id) || b.writes.contains(id)) shared.insert(id);
-  for (BufferId id : b.writes)
-    if (a.reads.contains(id)) shared.insert(id);
-  return shared;
-}
-
-/// Puts `stmt` as early among `block` as what it depends on allows: the zeros that a sum over the
-/// group starts with do not stand between loops over samples.
-void insert_early(const Program& program, const Stmt& stmt, Block& block) {
-  std::size_t at = block.size();
-  if (stmt.as<For>()) {
-    const Footprint mine = footprint(program, {stmt});
-    while (at > 0 && block[at - 1].as<For>() &&
-           !footprint(program, {block[at - 1]}).conflicts_with(mine))
-      --at;
-  }
-  block.insert(block.begin() + static_cast<std::ptrdiff_t>(at), stmt);
-}
-
-/// Joins the sample loops of a group's body where one may follow the other sample by sample.
-Block join_samples(const Program& program, const Block& body, const Var& group) {
-  Block result;
-  for (const Stmt& stmt : body) {
-    const auto* loop = stmt.as<For>();
-    if (!loop || loop->axis != BatchAxis::samples) {
-      insert_early(program, stmt, result);
-      continue;
+    (access.write ? result.storages.writes : result.storages.reads).insert(storage);
+    const auto* var = access.index.empty() ? nullptr : access.index.front().as<Var>();
+    Rows kind = Rows::other;
+    if (var && has_own_rows(program, access.buffer)) {
+      if (*var == group) kind = Rows::group;
+      if (samples.contains(*var)) kind = Rows::samples;
     }
-    if (wants_samples(*loop)) {
-      result.push_back(stmt);
-      continue;
-    }
-    // The nearest earlier sample loop, if everything between does not depend on this one.
-    const Footprint mine = footprint(program, {stmt});
-    std::size_t at = result.size();
-    while (at > 0) {
-      if (result[at - 1].as<Let>() || result[at - 1].as<Alloc>()) at = 0;  // the loop may need it
-      if (at == 0) break;
-      const auto* other = result[at - 1].as<For>();
-      if (other && other->axis == BatchAxis::samples && !wants_samples(*other)) break;
-      if (footprint(program, {result[at - 1]}).conflicts_with(mine))
-        at = 0;
-      else
-        --at;
-    }
-    bool joined = false;
-    if (at > 0) {
-      auto& other = *result[at - 1].as<For>();
-      const Block renamed = substitute(loop->body, {{loop->var, Expr(other.var)}});
-      Block both = other.body;
-      both.insert(both.end(), renamed.begin(), renamed.end());
-      const auto shared = shared_and_written(footprint(program, other.body), mine);
-      const Stmt whole{with_body(other, both)};
-      RowKinds rows;
-      if (same(loop->end, other.end) &&
-          stays_inside(program, {whole}, shared, group, false, rows)) {
-        other.body = std::move(both);
-        joined = true;
-      }
-    }
-    if (!joined) result.push_back(stmt);
+    result.add(storage, kind);
   }
   return result;
 }
 
-class Merger {
+std::set<BufferId> shared_and_written(const Footprint& a, const Footprint& b) {
+  std::set<BufferId> shared;
+  for (const BufferId id : b.writes)
+    if (a.reads.contains(id) || a.writes.contains(id)) shared.insert(id);
+  for (const BufferId id : b.reads)
+    if (a.writes.contains(id)) shared.insert(id);
+  return shared;
+}
+
+/// Whether every access to `id` stays within one sample of the group or, with `whole_group`, within
+/// the group's own slot, and both do the same.
+bool stays_inside(BufferId id, const Touched& a, const Touched& b, bool whole_group) {
+  std::optional<Rows> rows;
+  for (const Touched* each : {&a, &b}) {
+    const auto found = each->rows.find(id);
+    if (found == each->rows.end()) continue;
+    if (found->second == Rows::other || (rows && *rows != found->second)) return false;
+    rows = found->second;
+  }
+  return rows != Rows::group || whole_group;
+}
+
+/// Joins the sample loops of a group's body where one may follow the other sample by sample.
+class SampleJoiner {
  public:
-  explicit Merger(const Program& program) : program_(program) {
-    for (const Kernel& kernel : program.kernels)
-      footprints_.push_back(footprint(program, kernel.body));
+  SampleJoiner(const Program& program, const Var& group) : program_(program), group_(group) {}
+
+  Block run(const Block& body) {
+    for (const Stmt& stmt : body) add(stmt);
+    Block result;
+    for (Part& part : parts_) result.push_back(std::move(part.stmt));
+    return result;
   }
 
+ private:
+  /// A statement of the new body.
+  struct Part {
+    Stmt stmt;
+    Touched all;            // that it touches
+    Touched inside;         // of a sample loop: without its bounds
+    SampleUse uses;         // of a sample loop
+    bool may_grow = false;  // a sample loop that others may join
+  };
+  using Place = std::list<Part>::iterator;
+
+  void add(const Stmt& stmt) {
+    const std::set<Var> samples = sample_variables({stmt});
+    const auto touched = [&](const Block& block) {
+      return touched_by(program_, block, group_, samples);
+    };
+    Part part{stmt, touched({stmt}), {}, {}, false};
+    const auto* loop = stmt.as<For>();
+    if (!loop || loop->axis != BatchAxis::samples) {
+      insert_early(std::move(part));
+    } else if (wants_samples(*loop)) {
+      parts_.push_back(std::move(part));
+    } else {
+      part.inside = touched(loop->body);
+      part.uses = sample_use(loop->body, loop->var);
+      part.may_grow = true;
+      const Place other = last_to_join(part);
+      if (other == parts_.end() || !join(*other, part)) parts_.push_back(std::move(part));
+    }
+  }
+
+  /// Puts `part` as early as what it depends on allows: the zeros that a sum over the group starts
+  /// with do not stand between loops over samples.
+  void insert_early(Part part) {
+    Place at = parts_.end();
+    if (part.stmt.as<For>())
+      while (at != parts_.begin() && std::prev(at)->stmt.as<For>() &&
+             !std::prev(at)->all.storages.conflicts_with(part.all.storages))
+        --at;
+    parts_.insert(at, std::move(part));
+  }
+
+  /// The nearest earlier sample loop, if everything between does not depend on this one; the end
+  /// where there is none.
+  Place last_to_join(const Part& part) {
+    for (Place at = parts_.end(); at != parts_.begin();) {
+      --at;
+      if (at->stmt.as<Let>() || at->stmt.as<Alloc>()) break;  // the loop may need it
+      if (at->may_grow) return at;
+      if (at->all.storages.conflicts_with(part.all.storages)) break;
+    }
+    return parts_.end();
+  }
+
+  static bool join(Part& first, const Part& second) {
+    auto& loop = *first.stmt.as<For>();
+    const auto& more = *second.stmt.as<For>();
+    const auto shared = shared_and_written(first.inside.storages, second.all.storages);
+    if (!same(more.end, loop.end) || !std::ranges::all_of(shared, [&](BufferId id) {
+          return stays_inside(id, first.all, second.all, false);
+        }))
+      return false;
+    Block body = substitute(more.body, {{more.var, Expr(loop.var)}});
+    std::ranges::move(body, std::back_inserter(loop.body));
+    first.all.add(second.inside);
+    first.inside.add(second.inside);
+    first.uses.stores_sample |= second.uses.stores_sample;
+    first.uses.shares_operand |= second.uses.shares_operand;
+    first.may_grow = loop.body.size() < 2
+                         ? !wants_samples(loop)
+                         : !(first.uses.stores_sample && first.uses.shares_operand);
+    return true;
+  }
+
+  const Program& program_;
+  const Var& group_;
+  std::list<Part> parts_;
+};
+
+class Merger {
+ public:
+  explicit Merger(const Program& program) : program_(program), kernels_(program.kernels.size()) {
+    for (std::size_t i = 0; i < kernels_.size(); ++i) look_at(i);
+    find_dependences();
+  }
+
+  /// First what runs over no samples, as early as its inputs allow; then one merged kernel of all
+  /// that can follow one another; and so on.
   Program run() {
     Program result = program_;
     result.kernels.clear();
-    std::vector<bool> done(program_.kernels.size());
-    std::size_t left = done.size();
-    while (left > 0) {
-      // First what runs over no samples, as early as its inputs allow; then one merged kernel of
-      // all that can follow one another.
-      for (std::size_t i = 0; i < done.size(); ++i) {
-        if (done[i] || group_loop(program_.kernels[i]) || !ready(i, done)) continue;
+    while (!ready_.empty() || !ready_groups_.empty()) {
+      while (!ready_.empty()) {
+        const std::size_t i = ready_.extract(ready_.begin()).value();
         result.kernels.push_back(program_.kernels[i]);
-        done[i] = true;
-        --left;
+        finish(i);
       }
-      std::vector<std::size_t> members;
-      for (std::size_t i = 0; i < done.size(); ++i) {
-        if (done[i] || !group_loop(program_.kernels[i]) || !ready(i, done)) continue;
-        if (!members.empty() && !may_join(members, i)) continue;
-        members.push_back(i);
-        done[i] = true;
-        --left;
-      }
+      const std::vector<std::size_t> members = next_members();
       if (!members.empty()) result.kernels.push_back(merged(members));
     }
     return result;
   }
 
  private:
-  /// Whether every earlier kernel that `i` depends on is done.
-  bool ready(std::size_t i, const std::vector<bool>& done) const {
-    for (std::size_t j = 0; j < i; ++j)
-      if (!done[j] && footprints_[j].conflicts_with(footprints_[i])) return false;
-    return true;
+  struct Item {
+    const For* groups = nullptr;       // its loop over groups
+    Touched touched;                   // storages of the kernel; rows in the body of that loop
+    std::size_t waits_for = 0;         // kernels that are not done
+    std::vector<std::size_t> waiting;  // kernels for this one
+  };
+
+  void look_at(std::size_t i) {
+    Item& item = kernels_[i];
+    const Kernel& kernel = program_.kernels[i];
+    item.groups = group_loop(kernel);
+    if (item.groups) {
+      const Block& body = item.groups->body;
+      const Var& group = item.groups->var;
+      item.touched = touched_by(program_, body, group, sample_variables(body));
+    }
+    item.touched.storages = footprint(program_, kernel.body);
   }
 
-  bool may_join(const std::vector<std::size_t>& members, std::size_t candidate) const {
-    const For& mine = *group_loop(program_.kernels[candidate]);
-    for (std::size_t member : members) {
-      const For& other = *group_loop(program_.kernels[member]);
-      if (!same(mine.begin, other.begin) || !same(mine.end, other.end)) return false;
-      const auto shared = shared_and_written(footprints_[member], footprints_[candidate]);
-      RowKinds rows;
-      if (!stays_inside(program_, mine.body, shared, mine.var, true, rows) ||
-          !stays_inside(program_, other.body, shared, other.var, true, rows))
-        return false;
+  /// A kernel waits for the last one before it that writes what it touches, and, where it writes
+  /// itself, for those that read what that one wrote: these wait for all others.
+  void find_dependences() {
+    std::map<BufferId, std::size_t> writer;
+    std::map<BufferId, std::vector<std::size_t>> readers;  // since then
+    for (std::size_t i = 0; i < kernels_.size(); ++i) {
+      const auto wait_for = [&](std::size_t other) {
+        kernels_[other].waiting.push_back(i);
+        ++kernels_[i].waits_for;
+      };
+      const auto& [reads, writes] = kernels_[i].touched.storages;
+      for (const auto* ids : {&reads, &writes})
+        for (const BufferId id : *ids)
+          if (const auto found = writer.find(id); found != writer.end()) wait_for(found->second);
+      for (const BufferId id : writes) {
+        for (const std::size_t reader : readers[id]) wait_for(reader);
+        readers[id].clear();
+        writer[id] = i;
+      }
+      for (const BufferId id : reads)
+        if (!writes.contains(id)) readers[id].push_back(i);
+      if (kernels_[i].waits_for == 0) get_ready(i);
     }
-    return true;
+  }
+
+  void get_ready(std::size_t i) { (kernels_[i].groups ? ready_groups_ : ready_).insert(i); }
+
+  void finish(std::size_t i) {
+    for (const std::size_t other : kernels_[i].waiting)
+      if (--kernels_[other].waits_for == 0) get_ready(other);
+  }
+
+  std::vector<std::size_t> next_members() {
+    std::vector<std::size_t> members;
+    std::map<BufferId, std::set<std::size_t>> users;  // among the members
+    for (auto at = ready_groups_.begin(); at != ready_groups_.end();) {
+      const std::size_t i = *at;
+      if (!members.empty() && !may_join(members.front(), users, i)) {
+        ++at;
+        continue;
+      }
+      members.push_back(i);
+      const auto& [reads, writes] = kernels_[i].touched.storages;
+      for (const auto* ids : {&reads, &writes})
+        for (const BufferId id : *ids) users[id].insert(i);
+      ready_groups_.erase(at);
+      finish(i);
+      at = ready_groups_.upper_bound(i);
+    }
+    return members;
+  }
+
+  bool may_join(std::size_t first, const std::map<BufferId, std::set<std::size_t>>& users,
+                std::size_t candidate) const {
+    const Item& item = kernels_[candidate];
+    const For &mine = *item.groups, &other = *kernels_[first].groups;
+    if (!same(mine.begin, other.begin) || !same(mine.end, other.end)) return false;
+    const auto fits = [&](BufferId id) {
+      const auto found = users.find(id);
+      if (found == users.end()) return true;
+      const bool writes = item.touched.storages.writes.contains(id);
+      return std::ranges::all_of(found->second, [&](std::size_t member) {
+        const Touched& touched = kernels_[member].touched;
+        return (!writes && !touched.storages.writes.contains(id)) ||
+               stays_inside(id, item.touched, touched, true);
+      });
+    };
+    return std::ranges::all_of(item.touched.storages.reads, fits) &&
+           std::ranges::all_of(item.touched.storages.writes, fits);
   }
 
   Kernel merged(const std::vector<std::size_t>& members) const {
@@ -163,22 +286,23 @@ class Merger {
     Kernel result{fmt::format("{}..{}", first.name, program_.kernels[members.back()].name), {}, {}};
     For loop = *group_loop(first);
     loop.body.clear();
+    std::set<std::string> layers;
     for (std::size_t member : members) {
       const Kernel& kernel = program_.kernels[member];
-      const For& each = *group_loop(kernel);
-      const Block body = substitute(each.body, {{each.var, Expr(loop.var)}});
-      loop.body.insert(loop.body.end(), body.begin(), body.end());
+      const For& each = *kernels_[member].groups;
+      Block body = substitute(each.body, {{each.var, Expr(loop.var)}});
+      std::ranges::move(body, std::back_inserter(loop.body));
       for (const std::string& layer : kernel.layers)
-        if (std::find(result.layers.begin(), result.layers.end(), layer) == result.layers.end())
-          result.layers.push_back(layer);
+        if (layers.insert(layer).second) result.layers.push_back(layer);
     }
-    loop.body = join_samples(program_, loop.body, loop.var);
+    loop.body = SampleJoiner(program_, loop.var).run(loop.body);
     result.body = {Stmt{std::move(loop)}};
     return result;
   }
 
   const Program& program_;
-  std::vector<Footprint> footprints_;
+  std::vector<Item> kernels_;
+  std::set<std::size_t> ready_, ready_groups_;  // kernels that wait for none
 };
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "passes/merge_rows.h"
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <set>
 
@@ -35,43 +36,88 @@ Block rows_behind(const For& loop, const IntegerRange& rows) {
   return rows.high < high ? Block{{part_of(loop, rows.high + 1, high + 1)}} : Block{};
 }
 
+/// What a loop over rows touches.
+struct RowLoop {
+  std::vector<BufferAccess> accesses;
+  std::map<BufferId, bool> storages;  // and whether it writes them
+};
+
 /// What two loops over rows do.
 struct Pair {
   const For &first, &second;
-  std::vector<BufferAccess> one, other;
+  const std::vector<BufferAccess>&one, &other;
   IntegerRange rows;          // of both
   std::set<BufferId> images;  // storages that both touch and one writes
 };
 
-class RowMerger {
+class BlockMerger {
  public:
-  RowMerger(const Program& program, const Target& target, const RowsPay& pays)
-      : program_(program), target_(target), pays_(pays) {}
+  BlockMerger(const Program& program, const Target& target, const RowsPay& pays, Block& block)
+      : program_(program), target_(target), pays_(pays), block_(block) {}
 
-  Program run() {
-    Program result = program_;
-    for (Kernel& kernel : result.kernels) merge(kernel.body);
-    return result;
-  }
-
- private:
-  void merge(Block& block) const {
-    for (Stmt& stmt : block)
-      if (auto* loop = stmt.as<For>()) merge(loop->body);
-    for (std::size_t i = 0; i < block.size(); ++i)
-      for (std::size_t j = i + 1; j < block.size();) {
-        const auto rows = rows_to_merge(block[i], block[j]);
-        j = rows && may_pass(block, i + 1, j) ? merged(block, i, j, *rows) : j + 1;
+  void run() {
+    loops_ = looked_at(block_);
+    find_users();
+    for (std::size_t i = 0; i < block_.size(); ++i)
+      for (std::size_t j = next_partner(i, i + 1); j < block_.size();) {
+        const auto rows = rows_to_merge(i, j);
+        j = next_partner(i, rows && may_pass(i + 1, j) ? merge(i, j, *rows) : j + 1);
       }
   }
 
+  static bool is_rows_loop(const Stmt& stmt) {
+    const auto* loop = stmt.as<For>();
+    return loop && is_plain(*loop);
+  }
+
+ private:
+  using RowLoops = std::vector<std::optional<RowLoop>>;
+
+  /// One a statement; nothing for what is no loop over rows.
+  RowLoops looked_at(const Block& block) const {
+    RowLoops result;
+    for (const Stmt& stmt : block) {
+      result.emplace_back();
+      if (!is_rows_loop(stmt)) continue;
+      RowLoop& mine = result.back().emplace();
+      mine.accesses = accesses({stmt});
+      for (const BufferAccess& access : mine.accesses)
+        mine.storages[program_.storage(access.buffer)] |= access.write;
+    }
+    return result;
+  }
+
+  void find_users() {
+    users_.clear(), writers_.clear();
+    for (std::size_t i = 0; i < loops_.size(); ++i)
+      if (loops_[i])
+        for (const auto& [id, writes] : loops_[i]->storages) {
+          users_[id].insert(i);
+          if (writes) writers_[id].insert(i);
+        }
+  }
+
+  /// The first loop from `begin` on that touches what loop `i` does, where one of them writes it;
+  /// the end where there is none.
+  std::size_t next_partner(std::size_t i, std::size_t begin) const {
+    std::size_t result = block_.size();
+    if (!loops_[i]) return result;
+    for (const auto& [id, writes] : loops_[i]->storages) {
+      const auto all = (writes ? users_ : writers_).find(id);
+      if (all == (writes ? users_ : writers_).end()) continue;
+      const auto next = all->second.lower_bound(begin);
+      if (next != all->second.end()) result = std::min(result, *next);
+    }
+    return result;
+  }
+
   /// Whether statement `at` may come ahead of those from `begin` on.
-  bool may_pass(const Block& block, std::size_t begin, std::size_t at) const {
+  bool may_pass(std::size_t begin, std::size_t at) const {
     for (std::size_t i = begin; i < at; ++i) {
-      const auto pair = pair_of(block[i], block[at]);
-      if (!pair) return false;
-      const bool rows_apart = pair->rows.high < pair->rows.low && go_by_bands(*pair);
-      if (!pair->images.empty() && !rows_apart) return false;
+      if (!loops_[i]) return false;
+      const Pair pair = pair_of(i, at);
+      const bool rows_apart = pair.rows.high < pair.rows.low && go_by_bands(pair);
+      if (!pair.images.empty() && !rows_apart) return false;
     }
     return true;
   }
@@ -80,58 +126,61 @@ class RowMerger {
   /// that only one of them has before these come ahead of the new loop, which is `i` then; the
   /// first's rows behind these follow it at once, the second's are left at their place. Where to go
   /// on.
-  static std::size_t merged(Block& block, std::size_t& i, std::size_t j, const IntegerRange& rows) {
-    const For first = *block[i].as<For>(), second = *block[j].as<For>();
-    const auto at = [&](std::size_t k) { return block.begin() + static_cast<std::ptrdiff_t>(k); };
+  std::size_t merge(std::size_t& i, std::size_t j, const IntegerRange& rows) {
+    const For first = *block_[i].as<For>(), second = *block_[j].as<For>();
     const auto insert = [&](std::size_t k, const Block& part) {
-      block.insert(at(k), part.begin(), part.end());
+      const auto at = static_cast<std::ptrdiff_t>(k);
+      const RowLoops looked = looked_at(part);
+      block_.insert(block_.begin() + at, part.begin(), part.end());
+      loops_.insert(loops_.begin() + at, looked.begin(), looked.end());
       return part.size();
+    };
+    const auto erase = [&](std::size_t k) {
+      block_.erase(block_.begin() + static_cast<std::ptrdiff_t>(k));
+      loops_.erase(loops_.begin() + static_cast<std::ptrdiff_t>(k));
     };
     For both = part_of(first, rows.low, rows.high + 1);
     const Block more = substitute(second.body, {{second.var, Expr(both.var)}});
     both.body.insert(both.body.end(), more.begin(), more.end());
-    block.erase(at(j));
+    erase(j);
     std::size_t next = j;
     insert(j, rows_behind(second, rows));
-    block[i] = {std::move(both)};
+    erase(i);
+    insert(i, {Stmt{std::move(both)}});
     next += insert(i + 1, rows_behind(first, rows));
     for (const For* loop : {&first, &second}) {
       const std::size_t before = insert(i, rows_before(*loop, rows));
       i += before, next += before;
     }
+    find_users();
     return next;
   }
 
-  std::optional<Pair> pair_of(const Stmt& a, const Stmt& b) const {
-    const auto *first = a.as<For>(), *second = b.as<For>();
-    if (!first || !second || !is_plain(*first) || !is_plain(*second)) return std::nullopt;
-    Pair pair{*first, *second, accesses({a}), accesses({b}), {}, {}};
-    pair.rows = {std::max(rows_of(*first).low, rows_of(*second).low),
-                 std::min(rows_of(*first).high, rows_of(*second).high)};
-    std::set<BufferId> written;
-    for (const auto* all : {&pair.one, &pair.other})
-      for (const BufferAccess& access : *all)
-        if (access.write) written.insert(program_.storage(access.buffer));
-    for (const BufferAccess& access : pair.other)
-      for (const BufferAccess& before : pair.one)
-        if (program_.storage(access.buffer) == program_.storage(before.buffer) &&
-            written.contains(program_.storage(access.buffer)))
-          pair.images.insert(program_.storage(access.buffer));
+  /// Of two loops over rows.
+  Pair pair_of(std::size_t i, std::size_t j) const {
+    const RowLoop &a = *loops_[i], &b = *loops_[j];
+    Pair pair{*block_[i].as<For>(), *block_[j].as<For>(), a.accesses, b.accesses, {}, {}};
+    const IntegerRange first = rows_of(pair.first), second = rows_of(pair.second);
+    pair.rows = {std::max(first.low, second.low), std::min(first.high, second.high)};
+    for (const auto& [id, writes] : a.storages) {
+      const auto found = b.storages.find(id);
+      if (found != b.storages.end() && (writes || found->second)) pair.images.insert(id);
+    }
     return pair;
   }
 
   /// The rows that two loops go over together, where they should: most of those of each.
-  std::optional<IntegerRange> rows_to_merge(const Stmt& a, const Stmt& b) const {
-    const auto pair = pair_of(a, b);
-    if (!pair) return std::nullopt;
-    const std::int64_t rows = pair->rows.high - pair->rows.low + 1;
-    const bool most = 4 * rows >= 3 * std::max(*extent(pair->first), *extent(pair->second));
+  std::optional<IntegerRange> rows_to_merge(std::size_t i, std::size_t j) const {
+    const Pair pair = pair_of(i, j);
+    const std::int64_t rows = pair.rows.high - pair.rows.low + 1;
+    const bool most = 4 * rows >= 3 * std::max(*extent(pair.first), *extent(pair.second));
     const bool good =
         rows >= 2 && most &&
-        std::ranges::any_of(pair->images, [&](BufferId id) { return pays_(a, b, id); }) &&
-        keeps_little(pair->first, pair->one) && keeps_little(pair->second, pair->other) &&
-        go_by_bands(*pair);
-    return good ? std::optional(pair->rows) : std::nullopt;
+        std::ranges::any_of(pair.images,
+                            [&](BufferId id) { return pays_(block_[i], block_[j], id); }) &&
+        keeps_little(pair.first, pair.one) && keeps_little(pair.second, pair.other) &&
+        go_by_bands(pair);
+    return good ? std::optional(pair.rows) : std::nullopt;
   }
 
   /// Whether what is read in every iteration leaves most of the cache to the others.
@@ -184,7 +233,18 @@ class RowMerger {
   const Program& program_;
   const Target& target_;
   const RowsPay& pays_;
+  Block& block_;
+  RowLoops loops_;                                             // of the block's statements
+  std::map<BufferId, std::set<std::size_t>> users_, writers_;  // of storages, among these
 };
+
+void merge_rows_in(Block& block, const Program& program, const Target& target,
+                   const RowsPay& pays) {
+  for (Stmt& stmt : block)
+    if (auto* loop = stmt.as<For>()) merge_rows_in(loop->body, program, target, pays);
+  if (std::ranges::count_if(block, BlockMerger::is_rows_loop) > 1)
+    BlockMerger(program, target, pays, block).run();
+}
 
 }  // namespace
 
@@ -195,7 +255,9 @@ bool exceeds_first_cache(const Program& program, BufferId image, const Target& t
 }
 
 Program merge_rows_where(const Program& program, const Target& target, const RowsPay& pays) {
-  return RowMerger(program, target, pays).run();
+  Program result = program;
+  for (Kernel& kernel : result.kernels) merge_rows_in(kernel.body, program, target, pays);
+  return result;
 }
 
 Program merge_rows(const Program& program, const PassContext& context) {

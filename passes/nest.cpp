@@ -175,21 +175,28 @@ const For* group_loop(const Kernel& kernel) {
   return loop && loop->axis == BatchAxis::groups ? loop : nullptr;
 }
 
-bool wants_samples(const For& sample_loop) {
-  const Nest nest = nest_of(Stmt{sample_loop});
-  if (nest.loops.size() > 2) return false;
-  bool stores_sample = false, shares_operand = false;
-  for (const Stmt& stmt : nest.body) {
+SampleUse sample_use(const Block& body, const Var& sample) {
+  SampleUse use;
+  const auto depends = [&](const Expr& index) { return depends_on(index, sample); };
+  for (const Stmt& stmt : body) {
     if (const auto* store = stmt.as<Store>())
-      for (const Expr& index : store->index) stores_sample |= depends_on(index, sample_loop.var);
-    if (stmt.as<For>())
-      for (const BufferAccess& access : accesses({stmt}))
-        shares_operand |=
-            !access.index.empty() &&
-            std::none_of(access.index.begin(), access.index.end(),
-                         [&](const Expr& index) { return depends_on(index, sample_loop.var); });
+      use.stores_sample |= std::ranges::any_of(store->index, depends);
+    if (stmt.as<For>() && !use.shares_operand)
+      use.shares_operand = std::ranges::any_of(accesses({stmt}), [&](const auto& access) {
+        return !access.index.empty() && std::ranges::none_of(access.index, depends);
+      });
   }
-  return stores_sample && shares_operand;
+  return use;
+}
+
+bool wants_samples(const For& sample_loop) {
+  const Block* body = &sample_loop.body;
+  std::size_t loops = 1;
+  for (; body->size() == 1 && body->front().as<For>(); ++loops)
+    body = &body->front().as<For>()->body;
+  if (loops > 2) return false;
+  const SampleUse use = sample_use(*body, sample_loop.var);
+  return use.stores_sample && use.shares_operand;
 }
 
 const For* only_sample_loop(const Kernel& kernel) {

@@ -95,6 +95,13 @@ const For* group_loop(const Kernel& kernel);
 /// operand.
 bool wants_samples(const For& sample_loop);
 
+/// What such a loop's common body does: whether it stores to its sample itself, and whether a loop
+/// in it accesses what is the same for every sample.
+struct SampleUse {
+  bool stores_sample = false, shares_operand = false;
+};
+SampleUse sample_use(const Block& body, const Var& sample);
+
 /// The loop over a group's samples, where it is all of the body of a kernel's group loop; null
 /// otherwise.
 const For* only_sample_loop(const Kernel& kernel);

@@ -7,6 +7,8 @@
 #include "passes/pack.h"
 
 #include <algorithm>
+#include <iterator>
+#include <limits>
 #include <map>
 #include <optional>
 #include <set>
@@ -16,6 +18,7 @@
 #include "passes/drop_unused_buffers.h"
 #include "passes/elementwise_kernel.h"
 #include "passes/footprint.h"
+#include "passes/kernel_index.h"
 #include "passes/nest.h"
 
 namespace cnnc {
@@ -54,33 +57,31 @@ Expr less(const Expr& e, std::int64_t number) {
 
 class Packer {
  public:
-  Packer(const Program& program, const Target& target) : program_(program), target_(target) {
-    changes_states_ = std::ranges::any_of(program.kernels, [&](const Kernel& kernel) {
-      return std::ranges::any_of(footprint(program, kernel.body).writes, [&](BufferId id) {
-        return program.buffer(id).memory == Memory::state;
-      });
-    });
+  Packer(const Program& program, const Target& target)
+      : program_(program), target_(target), index_(program) {
+    for (BufferId id = 0; id < static_cast<BufferId>(program.buffers.size()); ++id)
+      changes_states_ |= program.buffer(id).memory == Memory::state && !index_.writers(id).empty();
   }
 
   Program run() {
+    std::vector<Kernel> all;
     for (std::size_t k = 0; k < program_.kernels.size(); ++k) {
-      const Footprint mine = footprint(program_, program_.kernels[k].body);
-      std::erase_if(copies_, [&](const auto& copy) {
-        return std::ranges::any_of(mine.writes,
-                                   [&](BufferId id) { return copy.first.matrix == id; });
-      });
-      written_ = mine.writes;
+      written_ = index_.touched_by(k).writes;
+      for (const BufferId id : written_) {
+        auto copy = copies_.lower_bound({id, std::numeric_limits<std::int64_t>::min()});
+        while (copy != copies_.end() && copy->first.matrix == id) copy = copies_.erase(copy);
+      }
       const For* groups = group_loop(program_.kernels[k]);
       group_ = groups ? std::optional(groups->var) : std::nullopt;
       made_.clear();
       loops_.clear();
+      all.push_back(program_.kernels[k]);
       Block body = rewritten(program_.kernels[k].body, k);
       if (made_.empty()) continue;
-      program_.kernels[k].body = std::move(body);
-      program_.kernels.insert(program_.kernels.begin() + static_cast<std::ptrdiff_t>(k),
-                              made_.begin(), made_.end());
-      k += made_.size();
+      all.back().body = std::move(body);
+      all.insert(all.end() - 1, made_.begin(), made_.end());
     }
+    program_.kernels = std::move(all);
     drop_skipped();
     return drop_unused_buffers(program_);
   }
@@ -231,39 +232,38 @@ class Packer {
   Expr original(BufferId matrix, const std::vector<Expr>& index, std::size_t user) const {
     const Expr plain = load(matrix, program_.buffer(matrix).type.scalar, index);
     if (program_.buffer(matrix).memory != Memory::arena) return plain;
-    std::optional<Expr> value;
-    for (std::size_t k = 0; k < user; ++k) {
-      const Footprint touched = footprint(program_, program_.kernels[k].body);
-      if (value && touched.writes.contains(program_.storage(value->as<Load>()->buffer)))
-        return plain;
-      if (!touched.writes.contains(matrix)) continue;
-      const auto copying = elementwise_of(program_.kernels[k]);
-      if (value || !copying || copying->buffer != matrix || !copying->value.as<Load>())
-        return plain;
-      Substitution axes;
-      for (std::size_t i = 0; i < index.size(); ++i)
-        if (const auto* var = copying->index[i].as<Var>()) axes[*var] = index[i];
-      value = substitute(copying->value, axes);
-    }
-    return value.value_or(plain);
+    const auto& writers = index_.writers(matrix);
+    const auto end = writers.lower_bound(user);
+    if (std::distance(writers.begin(), end) != 1) return plain;
+    const std::size_t writer = *writers.begin();
+    const auto copying = elementwise_of(program_.kernels[writer]);
+    const auto* source = copying ? copying->value.as<Load>() : nullptr;
+    if (!source || copying->buffer != matrix) return plain;
+    const auto& changes = index_.writers(program_.storage(source->buffer));
+    const auto change = changes.upper_bound(writer);
+    if (change != changes.end() && *change < user) return plain;
+    Substitution axes;
+    for (std::size_t i = 0; i < index.size(); ++i)
+      if (const auto* var = copying->index[i].as<Var>()) axes[*var] = index[i];
+    return substitute(copying->value, axes);
   }
 
   /// Copies that nobody reads any more are not made.
   void drop_skipped() {
-    const auto is_read = [&](BufferId id) {
-      return std::ranges::any_of(program_.kernels, [&](const Kernel& kernel) {
-        return footprint(program_, kernel.body).reads.contains(id);
-      });
-    };
+    if (skipped_.empty()) return;
+    std::set<BufferId> read;
+    for (const Kernel& kernel : program_.kernels)
+      read.merge(footprint(program_, kernel.body).reads);
     std::erase_if(program_.kernels, [&](const Kernel& kernel) {
       const auto made = elementwise_of(kernel);
       return made && made->value.as<Load>() && skipped_.contains(made->buffer) &&
-             !is_read(made->buffer);
+             !read.contains(made->buffer);
     });
   }
 
   Program program_;
   const Target& target_;
+  KernelIndex index_;  // of the kernels that there were
   bool changes_states_ = false;
   std::map<Panels, BufferId> copies_;  // that still are what the matrix is
   std::set<BufferId> skipped_;         // of which a copy was copied

@@ -24,14 +24,34 @@ struct Placement {
   std::int64_t bytes = 0;
 };
 
-/// Each range in `order` at the lowest place where it meets no earlier one.
-Placement place(const std::vector<LiveRange>& lives, const std::vector<std::size_t>& order) {
-  Placement result{std::vector<std::int64_t>(lives.size()), 0};
-  std::vector<std::size_t> placed;
+/// Of each range, those that are alive with it.
+std::vector<std::vector<std::size_t>> neighbours_of(const std::vector<LiveRange>& lives) {
+  std::vector<std::size_t> order(lives.size()), alive;
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::ranges::stable_sort(order, {}, [&](std::size_t i) { return lives[i].first; });
+  std::vector<std::vector<std::size_t>> result(lives.size());
   for (const std::size_t i : order) {
-    std::vector<std::pair<std::int64_t, std::int64_t>> taken;
-    for (const std::size_t other : placed)
-      if (lives[i].meets(lives[other]))
+    std::erase_if(alive, [&](std::size_t other) { return lives[other].last < lives[i].first; });
+    for (const std::size_t other : alive) {
+      result[i].push_back(other);
+      result[other].push_back(i);
+    }
+    alive.push_back(i);
+  }
+  return result;
+}
+
+/// Each range in `order` at the lowest place where it meets no earlier one of its neighbours.
+Placement place(const std::vector<LiveRange>& lives,
+                const std::vector<std::vector<std::size_t>>& neighbours,
+                const std::vector<std::size_t>& order) {
+  Placement result{std::vector<std::int64_t>(lives.size()), 0};
+  std::vector<bool> placed(lives.size());
+  std::vector<std::pair<std::int64_t, std::int64_t>> taken;
+  for (const std::size_t i : order) {
+    taken.clear();
+    for (const std::size_t other : neighbours[i])
+      if (placed[other])
         taken.emplace_back(result.offsets[other], result.offsets[other] + lives[other].bytes);
     std::sort(taken.begin(), taken.end());
     std::int64_t offset = 0;
@@ -41,7 +61,7 @@ Placement place(const std::vector<LiveRange>& lives, const std::vector<std::size
     }
     result.offsets[i] = offset;
     result.bytes = std::max(result.bytes, offset + lives[i].bytes);
-    placed.push_back(i);
+    placed[i] = true;
   }
   return result;
 }
@@ -57,7 +77,8 @@ Placement best_placement(const std::vector<LiveRange>& lives) {
   std::stable_sort(order.begin(), order.end(),
                    [&](std::size_t a, std::size_t b) { return lives[a].bytes > lives[b].bytes; });
   const std::int64_t least = most_bytes_alive(lives);
-  Placement best = place(lives, order), current = best;
+  const auto neighbours = neighbours_of(lives);
+  Placement best = place(lives, neighbours, order), current = best;
   std::set<std::vector<std::size_t>> tried{order};
   const std::size_t trials = kMostComparisons / (lives.size() * lives.size() + 1);
   for (std::size_t trial = 0; trial < std::min<std::size_t>(trials, 100); ++trial) {
@@ -66,7 +87,7 @@ Placement best_placement(const std::vector<LiveRange>& lives) {
       return current.offsets[i] + lives[i].bytes == current.bytes;
     });
     if (!tried.insert(order).second) break;
-    current = place(lives, order);
+    current = place(lives, neighbours, order);
     if (current.bytes < best.bytes) best = current;
   }
   return best;

@@ -1,6 +1,8 @@
 // A program while it is made: its buffers and kernels, names of their own.
 #pragma once
 
+#include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -21,6 +23,10 @@ class ProgramBuilder {
   /// With `batch` in the place of kBatch, and another name where this one is taken.
   BufferId add_buffer(const std::string& name, TensorType type, Memory memory,
                       std::optional<BufferId> view_of = {});
+  /// Gives a buffer that name, or another one where it is taken.
+  void rename(BufferId buffer, const std::string& name);
+  /// The buffer that is called so now.
+  std::optional<BufferId> find(const std::string& name) const;
   // The name by value: making the body adds buffers, and a buffer's own name may move then.
   void add_kernel(std::string name, const std::string& layer, Block body);
   /// `name`, or with the first free number from 2 on.
@@ -35,6 +41,8 @@ class ProgramBuilder {
  private:
   std::int64_t batch_;
   std::set<std::string> names_;
+  std::map<std::string, int> numbers_;  // the last ones put behind a name
+  std::map<std::string, BufferId> named_;
 };
 
 }  // namespace cnnc

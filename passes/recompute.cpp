@@ -18,6 +18,7 @@
 #include "passes/elementwise_kernel.h"
 #include "passes/expression_cost.h"
 #include "passes/footprint.h"
+#include "passes/kernel_index.h"
 #include "passes/live_ranges.h"
 #include "passes/localize.h"
 #include "passes/nest.h"
@@ -48,17 +49,18 @@ struct FullestPoint {
 };
 
 FullestPoint fullest_point(const std::map<BufferId, LiveRange>& ranges) {
-  FullestPoint result;
-  for (const auto& [id, begin] : ranges) {
-    std::vector<LiveRange> alive;
-    std::int64_t bytes = 0;
-    for (const auto& [other, range] : ranges) {
-      if (range.first > begin.first || begin.first > range.last) continue;
-      alive.push_back(range);
-      bytes += range.bytes;
-    }
-    if (bytes > result.bytes) result = {begin.first, bytes, std::move(alive)};
+  std::map<std::size_t, std::int64_t> bytes;  // alive from there on
+  for (const auto& [id, range] : ranges) {
+    bytes[range.first] += range.bytes;
+    bytes[range.last + 1] -= range.bytes;
   }
+  std::int64_t alive = 0;
+  for (auto& [at, sum] : bytes) sum = alive += sum;
+  FullestPoint result;
+  for (const auto& [id, begin] : ranges)
+    if (bytes.at(begin.first) > result.bytes) result = {begin.first, bytes.at(begin.first), {}};
+  for (const auto& [id, range] : ranges)
+    if (range.first <= result.kernel && result.kernel <= range.last) result.alive.push_back(range);
   std::ranges::stable_sort(result.alive, std::greater{}, &LiveRange::bytes);
   return result;
 }
@@ -91,13 +93,12 @@ Block with_buffer(const Block& block, BufferId from, BufferId to) {
 class Recomputer {
  public:
   Recomputer(const Program& program, const PassContext& context)
-      : program_(program), context_(context) {}
+      : program_(program), context_(context), index_(program) {}
 
   Program run() {
     for (const LiveRange& range : arena_live_ranges(localize(program_, context_)))
       ranges_[range.buffer] = range;
-    for (const Kernel& kernel : program_.kernels)
-      footprints_.push_back(footprint(program_, kernel.body));
+    for (std::size_t k = 0; k < program_.kernels.size(); ++k) uses_.push_back(uses_in(k));
     while (lower_fullest_point()) {
     }
     return std::move(program_);
@@ -119,13 +120,13 @@ class Recomputer {
     if (!definition || definition->kernel != range.first) return false;
     std::size_t last = definition->kernel;  // that keeps using the buffer itself
     std::vector<std::size_t> users;
-    for (std::size_t k = definition->kernel + 1; k < program_.kernels.size(); ++k) {
-      if (!uses(k, range.buffer)) continue;
+    for (const std::size_t k : index_.users(range.buffer)) {
+      if (k <= definition->kernel) continue;
       if (k < point) {
         last = k;
         continue;
       }
-      if (!reads_by_sample(program_.kernels[k], range.buffer)) return false;
+      if (!uses_[k].at(range.buffer).reads_by_sample) return false;
       users.push_back(k);
     }
     const auto value = lasting_value(*definition, users.back());
@@ -139,49 +140,74 @@ class Recomputer {
     return true;
   }
 
-  bool uses(std::size_t kernel, BufferId storage) const {
-    return footprints_[kernel].reads.contains(storage) || writes(kernel, storage);
+  bool writes(std::size_t kernel, BufferId storage) const {
+    return index_.writers(storage).contains(kernel);
   }
 
-  bool writes(std::size_t kernel, BufferId storage) const {
-    return footprints_[kernel].writes.contains(storage);
+  /// What a kernel does with a storage.
+  struct Use {
+    std::size_t writes = 0;
+    bool by_view = false;
+    /// All that it does is to read rows of the samples of its groups.
+    bool reads_by_sample = true;
+    std::optional<Definition> definition;  // the last one
+  };
+  using Uses = std::map<BufferId, Use>;
+
+  Uses uses_in(std::size_t k) const {
+    const Kernel& kernel = program_.kernels[k];
+    const For* groups = group_loop(kernel);
+    const auto samples = groups ? sample_variables(kernel.body) : std::set<Var>{};
+    Uses result;
+    for (const BufferAccess& access : accesses(kernel.body)) {
+      Use& use = result[program_.storage(access.buffer)];
+      use.writes += access.write;
+      use.by_view |= access.buffer != program_.storage(access.buffer);
+      use.reads_by_sample &= reads_sample(access, samples);
+    }
+    if (groups) find_definitions(k, *groups, result);
+    return result;
+  }
+
+  static bool reads_sample(const BufferAccess& access, const std::set<Var>& samples) {
+    const auto* first = access.index.empty() ? nullptr : access.index.front().as<Var>();
+    return !access.write && first && samples.contains(*first);
+  }
+
+  static void find_definitions(std::size_t k, const For& groups, Uses& uses) {
+    for (const Stmt& stmt : groups.body) {
+      const auto* samples = stmt.as<For>();
+      if (!samples || samples->axis != BatchAxis::samples) continue;
+      for (const Stmt& nest : samples->body) {
+        auto made = made_by(nest, *samples);
+        if (!made) continue;
+        made->kernel = k;
+        uses[made->store.buffer].definition = std::move(made);
+      }
+    }
   }
 
   std::optional<Definition> definition_of(BufferId buffer) const {
     std::optional<Definition> result;
     std::size_t writes = 0;
-    for (std::size_t k = 0; k < program_.kernels.size(); ++k) {
-      if (!uses(k, buffer)) continue;
-      for (const BufferAccess& access : accesses(program_.kernels[k].body))
-        if (program_.storage(access.buffer) == buffer) {
-          writes += access.write;
-          if (access.buffer != buffer) return std::nullopt;  // a view
-        }
-      const For* groups = group_loop(program_.kernels[k]);
-      if (!groups) continue;
-      for (const Stmt& stmt : groups->body) {
-        const auto* samples = stmt.as<For>();
-        if (!samples || samples->axis != BatchAxis::samples) continue;
-        for (const Stmt& nest : samples->body)
-          if (auto made = made_by(nest, *samples, buffer)) {
-            result = std::move(made);
-            result->kernel = k;
-          }
-      }
+    for (const std::size_t k : index_.users(buffer)) {
+      const Use& use = uses_[k].at(buffer);
+      if (use.by_view) return std::nullopt;
+      writes += use.writes;
+      if (use.definition) result = use.definition;
     }
     return writes == 1 ? result : std::nullopt;
   }
 
-  /// What `stmt`, in the body of `samples`, does, if it stores each element of a sample of `buffer`
+  /// What `stmt`, in the body of `samples`, does, if it stores each element of a sample of a buffer
   /// once, and does nothing else.
-  static std::optional<Definition> made_by(const Stmt& stmt, const For& samples, BufferId buffer) {
-    const Nest nest = nest_of(stmt);
-    const auto* store = only_store(nest.body);
-    if (!store || store->buffer != buffer || store->index.empty() ||
-        !same(store->index.front(), Expr(samples.var)) ||
+  static std::optional<Definition> made_by(const Stmt& stmt, const For& samples) {
+    const Store* store = store_of_nest(stmt);
+    if (!store || store->index.empty() || !same(store->index.front(), Expr(samples.var)) ||
         !std::ranges::all_of(free_variables(stmt),
                              [&](const Var& var) { return var == samples.var; }))
       return std::nullopt;
+    const Nest nest = nest_of(stmt);
     Definition result{
         0, with_body(samples, {}), nest.loops, *store};
     std::vector<For> loops = nest.loops;
@@ -229,8 +255,9 @@ class Recomputer {
     if (memory != Memory::input && memory != Memory::constant && memory != Memory::arena &&
         memory != Memory::state)
       return false;
-    for (std::size_t k = definition.kernel + 1; k <= last; ++k)
-      if (writes(k, storage)) return false;
+    const auto& writers = index_.writers(storage);
+    const auto change = writers.upper_bound(definition.kernel);
+    if (change != writers.end() && *change <= last) return false;
     return is_ready(definition, read);
   }
 
@@ -258,18 +285,6 @@ class Recomputer {
       }
     }
     return true;
-  }
-
-  /// Whether all that `kernel` does with `buffer` is to read rows of the samples of its groups.
-  bool reads_by_sample(const Kernel& kernel, BufferId buffer) const {
-    const For* groups = group_loop(kernel);
-    if (!groups) return false;
-    const auto samples = sample_variables(kernel.body);
-    return std::ranges::all_of(accesses(kernel.body), [&](const BufferAccess& access) {
-      if (access.buffer != buffer) return true;
-      const auto* first = access.index.empty() ? nullptr : access.index.front().as<Var>();
-      return !access.write && first && samples.contains(*first);
-    });
   }
 
   void make_again_in(std::size_t k, BufferId buffer, const Definition& definition) {
@@ -309,7 +324,8 @@ class Recomputer {
           Stmt{over_samples(program_, sample, groups.var, made_for(sample))});
     }
     kernel.body = {Stmt{std::move(changed)}};
-    footprints_[k] = footprint(program_, kernel.body);
+    index_.set(k, footprint(program_, kernel.body));
+    uses_[k] = uses_in(k);
     for (const std::string& layer : program_.kernels[definition.kernel].layers)
       if (serves(buffer, layer) && std::ranges::find(kernel.layers, layer) == kernel.layers.end())
         kernel.layers.push_back(layer);
@@ -330,7 +346,8 @@ class Recomputer {
   Program program_;
   const PassContext& context_;
   std::map<BufferId, LiveRange> ranges_;  // in the arena, after localize
-  std::vector<Footprint> footprints_;     // of the kernels
+  KernelIndex index_;
+  std::vector<Uses> uses_;  // of the kernels
 };
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include "passes/write_borders_once.h"
 
 #include <algorithm>
+#include <map>
 #include <optional>
 
 #include "ir/integer_range.h"
@@ -24,13 +25,22 @@ struct Border {
 
 class BorderWriter {
  public:
-  BorderWriter(const Program& program, const Target& target) : program_(program), target_(target) {}
+  BorderWriter(const Program& program, const Target& target) : program_(program), target_(target) {
+    for (const Kernel& kernel : program_.kernels)
+      walk(kernel.body, [&](const Stmt& stmt) {
+        if (const auto* store = stmt.as<Store>())
+          writes_[store->buffer].push_back({&kernel, store->index, store->value});
+        if (const auto* add = stmt.as<Accumulate>())
+          writes_[add->buffer].push_back({&kernel, add->index, {}});
+      });
+  }
 
   Program run() {
     for (Kernel& kernel : program_.kernels) {
       if (!group_loop(kernel)) continue;
       auto& groups = *kernel.body.front().as<For>();
       kernel_ = &kernel;
+      ranges_ = constant_ranges(program_, kernel.body);
       Block body;
       for (const Stmt& stmt : groups.body) {
         const auto* loop = stmt.as<For>();
@@ -50,14 +60,15 @@ class BorderWriter {
     std::vector<Border> found, borders;
     std::vector<For> loops;
     find(samples.body, loops, found);
+    const Places places = by_buffer(found);
     std::ranges::copy_if(found, std::back_inserter(borders),
-                         [&](const Border& border) { return is_constant(border, found); });
+                         [&](const Border& border) { return is_constant(border, places); });
     if (borders.empty()) return {Stmt{samples}};
     Block result;
     for (const Border& border : borders)
       result.push_back(wrap_in_fresh(border.loops, {Stmt{border.store}}).front());
     For rest = samples;
-    rest.body = without(samples.body, borders);
+    rest.body = without(samples.body, by_buffer(borders));
     result.push_back({std::move(rest)});
     return result;
   }
@@ -100,43 +111,43 @@ class BorderWriter {
     return box_of(index, context);
   }
 
-  static bool is_same(const Store& a, const Store& b) {
-    return a.buffer == b.buffer && same_index(a.index, b.index) && same(a.value, b.value);
+  /// Borders by the buffer that they are part of.
+  using Places = std::map<BufferId, std::vector<const Border*>>;
+
+  static Places by_buffer(const std::vector<Border>& borders) {
+    Places places;
+    for (const Border& border : borders) places[border.store.buffer].push_back(&border);
+    return places;
+  }
+
+  static bool is_among(const Places& borders, BufferId buffer, const std::vector<Expr>& index,
+                       const Expr& value) {
+    const auto found = borders.find(buffer);
+    return found != borders.end() && std::ranges::any_of(found->second, [&](const Border* each) {
+             return same_index(each->store.index, index) && same(each->store.value, value);
+           });
   }
 
   /// Whether whatever else writes these elements is such a border, too, of the same constant.
-  bool is_constant(const Border& border, const std::vector<Border>& borders) const {
-    const RangeContext ranges = constant_ranges(program_, kernel_->body);
-    bool good = true;
-    const auto conflicts = [&](const std::vector<Expr>& index) {
-      const auto box = box_of(index, ranges);
-      return !box || overlap(*box, border.box);
-    };
-    for (const Kernel& kernel : program_.kernels)
-      walk(kernel.body, [&](const Stmt& stmt) {
-        if (const auto* add = stmt.as<Accumulate>(); add && add->buffer == border.store.buffer)
-          good &= &kernel == kernel_ && !conflicts(add->index);
-        const auto* store = stmt.as<Store>();
-        if (!store || store->buffer != border.store.buffer) return;
-        const bool other_border = same(store->value, border.store.value) &&
-                                  std::ranges::any_of(borders, [&](const Border& each) {
-                                    return is_same(each.store, *store);
-                                  });
-        good &= &kernel == kernel_ && (other_border || !conflicts(store->index));
-      });
-    return good;
+  bool is_constant(const Border& border, const Places& borders) const {
+    const BufferId buffer = border.store.buffer;
+    return std::ranges::all_of(writes_.at(buffer), [&](const Write& write) {
+      if (write.kernel != kernel_) return false;
+      if (write.value && same(write.value, border.store.value) &&
+          is_among(borders, buffer, write.index, write.value))
+        return true;
+      const auto box = box_of(write.index, ranges_);
+      return box && !overlap(*box, border.box);
+    });
   }
 
-  static Block without(const Block& block, const std::vector<Border>& borders) {
+  static Block without(const Block& block, const Places& borders) {
     Block result;
     for (const Stmt& stmt : block) {
       if (const auto* store = stmt.as<Store>())
-        if (std::ranges::any_of(borders,
-                                [&](const Border& each) { return is_same(each.store, *store); }))
-          continue;
+        if (is_among(borders, store->buffer, store->index, store->value)) continue;
       if (const auto* loop = stmt.as<For>()) {
-        For copy = *loop;
-        copy.body = without(loop->body, borders);
+        For copy = with_body(*loop, without(loop->body, borders));
         if (!copy.body.empty() || loop->body.empty()) result.push_back({std::move(copy)});
         continue;
       }
@@ -145,9 +156,18 @@ class BorderWriter {
     return result;
   }
 
+  /// What some statement stores; no value where it accumulates.
+  struct Write {
+    const Kernel* kernel;
+    std::vector<Expr> index;
+    Expr value;
+  };
+
   Program program_;
   const Target& target_;
+  std::map<BufferId, std::vector<Write>> writes_;  // in all of the program
   const Kernel* kernel_ = nullptr;
+  RangeContext ranges_;  // in that kernel
 };
 
 }  // namespace

@@ -32,7 +32,7 @@ TEST(PerfMap, names_kernels_and_the_bodies_of_their_parallel_loops_where_they_ar
     return found == jit.symbols().end() ? JitSymbol{} : *found;
   };
   const auto entry =
-      symbol_at(reinterpret_cast<std::uint64_t>(reinterpret_cast<void*>(jit.kernels().front())));
+      symbol_at(reinterpret_cast<std::uint64_t>(reinterpret_cast<void*>(jit.kernels().front().function)));
   EXPECT_EQ(entry.name, "cnnc.fma_peak");
   EXPECT_GT(entry.size, 0U);
   const auto body = symbol_at(body_address);
