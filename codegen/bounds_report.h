@@ -5,7 +5,7 @@
 #include <string>
 
 #include "codegen/kernel_abi.h"
-#include "ir/loop.h"
+#include "ir/loop/loop.h"
 
 namespace cnnc {
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "ir/loop.h"
+#include "ir/loop/loop.h"
 
 namespace cnnc {
 

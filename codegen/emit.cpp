@@ -6,7 +6,7 @@
 
 #include "codegen/expressions.h"
 #include "codegen/kernel_abi.h"
-#include "ir/alignment.h"
+#include "ir/base/alignment.h"
 
 namespace cnnc {
 

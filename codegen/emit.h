@@ -9,8 +9,8 @@
 
 #include "codegen/code_units.h"
 #include "codegen/emit_options.h"
-#include "ir/loop.h"
-#include "ir/target.h"
+#include "ir/loop/loop.h"
+#include "ir/target/target.h"
 
 namespace cnnc {
 

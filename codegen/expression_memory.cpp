@@ -8,8 +8,8 @@
 #include "codegen/expressions.h"
 #include "codegen/lanes.h"
 #include "codegen/vector_access.h"
-#include "ir/alignment.h"
-#include "ir/lane_stride.h"
+#include "ir/base/alignment.h"
+#include "ir/loop/lane_stride.h"
 
 namespace cnnc {
 

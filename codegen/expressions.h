@@ -8,9 +8,9 @@
 #include <unordered_map>
 
 #include "codegen/vector_access.h"
-#include "ir/integer_range.h"
-#include "ir/loop.h"
-#include "ir/target.h"
+#include "ir/loop/integer_range.h"
+#include "ir/loop/loop.h"
+#include "ir/target/target.h"
 
 namespace cnnc {
 

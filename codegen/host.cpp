@@ -14,7 +14,7 @@
 #include <new>
 #include <string>
 
-#include "ir/diagnostic.h"
+#include "ir/base/diagnostic.h"
 
 namespace cnnc {
 

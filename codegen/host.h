@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "ir/target.h"
+#include "ir/target/target.h"
 
 namespace cnnc {
 

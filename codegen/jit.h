@@ -8,8 +8,8 @@
 
 #include "codegen/emit_options.h"
 #include "codegen/kernel_abi.h"
-#include "ir/loop.h"
-#include "ir/target.h"
+#include "ir/loop/loop.h"
+#include "ir/target/target.h"
 
 namespace cnnc {
 

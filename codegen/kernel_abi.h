@@ -1,5 +1,5 @@
 // The one thing that a kernel is given: how generated code reaches memory and threads. It names no
-// external symbol. Buffers are placed as ir/alignment.h says.
+// external symbol. Buffers are placed as ir/base/alignment.h says.
 #pragma once
 
 #include <cstddef>

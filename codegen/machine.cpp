@@ -18,7 +18,7 @@
 #include <new>
 #include <string_view>
 
-#include "ir/diagnostic.h"
+#include "ir/base/diagnostic.h"
 
 namespace cnnc {
 

@@ -7,7 +7,7 @@
 
 #include <memory>
 
-#include "ir/target.h"
+#include "ir/target/target.h"
 
 namespace cnnc {
 

@@ -3,8 +3,8 @@
 //   build/release/embed        needs MNIST in a data folder, as the tool does
 #include <fmt/format.h>
 
-#include "runtime/prediction.h"
-#include "runtime/training.h"
+#include "runtime/train/prediction.h"
+#include "runtime/train/training.h"
 
 constexpr const char* kModel = R"(
 model digits {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "frontend/ast.h"
-#include "ir/layer.h"
+#include "ir/language/layer.h"
 
 namespace cnnc::frontend {
 

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "ir/diagnostic.h"
+#include "ir/base/diagnostic.h"
 
 namespace cnnc::frontend {
 

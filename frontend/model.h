@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "ir/layer.h"
+#include "ir/language/layer.h"
 
 namespace cnnc {
 

@@ -6,7 +6,7 @@
 
 #include "frontend/arguments.h"
 #include "frontend/ast.h"
-#include "ir/layer.h"
+#include "ir/language/layer.h"
 
 namespace cnnc::frontend {
 

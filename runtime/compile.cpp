@@ -8,10 +8,10 @@
 
 #include "codegen/jit.h"
 #include "codegen/perf_map.h"
-#include "passes/expand_math.h"
-#include "passes/plan_memory.h"
-#include "runtime/cores.h"
-#include "runtime/executable_state.h"
+#include "passes/finish/expand_math.h"
+#include "passes/finish/plan_memory.h"
+#include "runtime/exec/cores.h"
+#include "runtime/exec/executable_state.h"
 
 namespace cnnc {
 

@@ -11,11 +11,11 @@
 #include <vector>
 
 #include "codegen/host.h"
-#include "ir/graph.h"
-#include "ir/loop.h"
-#include "ir/target.h"
-#include "passes/pipeline.h"
-#include "runtime/executable.h"
+#include "ir/graph/graph.h"
+#include "ir/loop/loop.h"
+#include "ir/target/target.h"
+#include "passes/pipeline/pipeline.h"
+#include "runtime/exec/executable.h"
 
 namespace cnnc {
 

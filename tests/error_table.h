@@ -1,5 +1,5 @@
 // The table of bad inputs and what cnnc says to them: tests/golden/errors/, a file a kind of input.
-// tests/bad_input_test.cpp says what a row looks like.
+// tests/tool/bad_input_test.cpp says what a row looks like.
 #pragma once
 
 #include <algorithm>
@@ -12,7 +12,7 @@ namespace cnnc::testing {
 
 inline const std::filesystem::path kErrorFolder = CNNC_SOURCE_DIR "/tests/golden/errors";
 
-/// What the library says to programs: tests/library_error_test.cpp makes these mistakes.
+/// What the library says to programs: tests/runtime/library_error_test.cpp makes these mistakes.
 inline constexpr std::string_view kLibraryTable = "library.txt", kLibraryMark = "$ library";
 
 /// A file of a row: the contents are escaped.

@@ -17,11 +17,11 @@
 
 #include "codegen/bounds_report.h"
 #include "codegen/jit.h"
-#include "ir/alignment.h"
-#include "passes/plan_memory.h"
-#include "runtime/executable.h"
-#include "runtime/executable_state.h"
-#include "runtime/threads.h"
+#include "ir/base/alignment.h"
+#include "passes/finish/plan_memory.h"
+#include "runtime/exec/executable.h"
+#include "runtime/exec/executable_state.h"
+#include "runtime/exec/threads.h"
 
 namespace cnnc::testing {
 

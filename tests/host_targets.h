@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "codegen/host.h"
-#include "ir/diagnostic.h"
+#include "ir/base/diagnostic.h"
 
 namespace cnnc {
 

@@ -10,10 +10,10 @@
 
 #include "codegen/jit.h"
 #include "runtime/compile.h"
-#include "runtime/executable_state.h"
-#include "runtime/interpret_ir.h"
-#include "runtime/random.h"
-#include "runtime/threads.h"
+#include "runtime/exec/executable_state.h"
+#include "runtime/exec/threads.h"
+#include "runtime/inspect/interpret_ir.h"
+#include "runtime/train/random.h"
 
 namespace cnnc::testing {
 

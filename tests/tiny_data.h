@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "runtime/dataset.h"
-#include "runtime/random.h"
+#include "runtime/io/dataset.h"
+#include "runtime/train/random.h"
 #include "tests/process.h"
 
 namespace cnnc::testing {

@@ -1,9 +1,9 @@
 // avgpool(x[n,h,w,c]) -> the mean of each window. Padding counts as zeros and is part of the mean
 // (PyTorch's default, count_include_pad).
-#include "ir/graph.h"
+#include "ir/graph/graph.h"
+#include "ir/graph/rules.h"
 #include "ir/ops/convolution.h"
 #include "ir/ops/pooling.h"
-#include "ir/ops/rules.h"
 
 namespace cnnc {
 namespace {

@@ -1,9 +1,9 @@
 // avgpool_gradient(dy) -> dx[n,h,w,c], h, w and c from the attribute `input`: each window's
 // gradient goes in equal parts to its elements. A gather.
-#include "ir/graph.h"
+#include "ir/graph/graph.h"
+#include "ir/graph/rules.h"
 #include "ir/ops/convolution.h"
 #include "ir/ops/pooling.h"
-#include "ir/ops/rules.h"
 
 namespace cnnc {
 namespace {

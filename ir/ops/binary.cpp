@@ -2,9 +2,9 @@
 #include <cmath>
 #include <limits>
 
-#include "ir/arithmetic.h"
+#include "ir/expr/arithmetic.h"
+#include "ir/graph/rules.h"
 #include "ir/ops/elementwise.h"
-#include "ir/ops/rules.h"
 
 namespace cnnc {
 

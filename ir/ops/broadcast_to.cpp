@@ -1,6 +1,6 @@
 // broadcast_to {dims=[B,3,5]}: the operand repeated, as numpy's broadcasting would.
+#include "ir/graph/rules.h"
 #include "ir/ops/elementwise.h"
-#include "ir/ops/rules.h"
 
 namespace cnnc {
 

@@ -2,8 +2,8 @@
 // truncation.
 #include <cmath>
 
+#include "ir/graph/rules.h"
 #include "ir/ops/elementwise.h"
-#include "ir/ops/rules.h"
 
 namespace cnnc {
 

@@ -1,7 +1,7 @@
 // concat {axis=3}: operands one after the other along a dimension.
 #include <algorithm>
 
-#include "ir/ops/rules.h"
+#include "ir/graph/rules.h"
 
 namespace cnnc {
 

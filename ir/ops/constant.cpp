@@ -1,7 +1,7 @@
 // constant {type="f32", value=0.5}: a number, without dimensions.
 #include <cmath>
 
-#include "ir/ops/rules.h"
+#include "ir/graph/rules.h"
 
 namespace cnnc {
 

@@ -1,9 +1,9 @@
 // conv2d(x[n,h,w,ci], w[kh,kw,ci/groups,co]): cross-correlation. The sum runs in the order ky, kx,
 // ci; output channels are innermost and contiguous in the output and in the weights. The border of
 // zeros takes part: times a weight that is not finite it is NaN.
-#include "ir/graph.h"
+#include "ir/graph/graph.h"
+#include "ir/graph/rules.h"
 #include "ir/ops/convolution.h"
-#include "ir/ops/rules.h"
 
 namespace cnnc {
 namespace {

@@ -8,9 +8,9 @@
 // Strides of a few pixels take another way, which leaves out the zeros between dy's rows and
 // columns, not those of the border: input_gradient.h. It makes a difference for weights that are
 // not finite, since zero times one of them is NaN.
-#include "ir/graph.h"
+#include "ir/graph/graph.h"
+#include "ir/graph/rules.h"
 #include "ir/ops/input_gradient.h"
-#include "ir/ops/rules.h"
 
 namespace cnnc {
 namespace {

@@ -2,9 +2,9 @@
 // attribute `kernel`: the sum over samples, then rows, then columns. The border of zeros around x
 // takes part: times a gradient that is not finite it is NaN. Its `padded` stage equals that
 // of conv2d on the same x, so that one buffer serves both.
-#include "ir/graph.h"
+#include "ir/graph/graph.h"
+#include "ir/graph/rules.h"
 #include "ir/ops/convolution.h"
-#include "ir/ops/rules.h"
 
 namespace cnnc {
 namespace {

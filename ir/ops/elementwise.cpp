@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "ir/ops/rules.h"
+#include "ir/graph/rules.h"
 
 namespace cnnc {
 

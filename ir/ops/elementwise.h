@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "ir/op.h"
+#include "ir/graph/op.h"
 
 namespace cnnc {
 

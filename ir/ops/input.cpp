@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <array>
 
-#include "ir/ops/rules.h"
+#include "ir/graph/rules.h"
 
 namespace cnnc {
 

@@ -3,9 +3,9 @@
 // contiguous in the operand that it reads: a transposed b is turned first.
 #include <Eigen/Core>
 
-#include "ir/graph.h"
+#include "ir/graph/graph.h"
+#include "ir/graph/rules.h"
 #include "ir/ops/convolution.h"
-#include "ir/ops/rules.h"
 
 namespace cnnc {
 namespace {

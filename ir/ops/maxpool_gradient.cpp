@@ -1,9 +1,9 @@
 // maxpool_gradient(dy, argmax) -> dx[n,h,w,c], h, w and c from the attribute `input`: each window's
 // gradient goes to its arg-max. A gather: an element adds up the windows that chose it.
-#include "ir/graph.h"
+#include "ir/graph/graph.h"
+#include "ir/graph/rules.h"
 #include "ir/ops/convolution.h"
 #include "ir/ops/pooling.h"
-#include "ir/ops/rules.h"
 
 namespace cnnc {
 namespace {

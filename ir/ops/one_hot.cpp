@@ -1,8 +1,8 @@
 // one_hot(label i32[B]) -> [B, classes] of `type`: 1 (or true) at the label, 0 elsewhere; a row of
 // zeros where the label is no class.
-#include "ir/graph.h"
+#include "ir/graph/graph.h"
+#include "ir/graph/rules.h"
 #include "ir/ops/convolution.h"
-#include "ir/ops/rules.h"
 
 namespace cnnc {
 namespace {

@@ -1,6 +1,6 @@
 // pad {low=[0,1], high=[0,2]}: zeros before and after the elements of each dimension (none along
 // the batch).
-#include "ir/ops/rules.h"
+#include "ir/graph/rules.h"
 
 namespace cnnc {
 

@@ -6,9 +6,9 @@
 // spread by the golden ratio, mixed with one word of the key and then with the other.
 #include <cmath>
 
-#include "ir/graph.h"
+#include "ir/graph/graph.h"
+#include "ir/graph/rules.h"
 #include "ir/ops/convolution.h"
-#include "ir/ops/rules.h"
 
 namespace cnnc {
 namespace {

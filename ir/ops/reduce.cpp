@@ -3,7 +3,7 @@
 #include <cmath>
 #include <limits>
 
-#include "ir/ops/rules.h"
+#include "ir/graph/rules.h"
 
 namespace cnnc {
 

@@ -1,6 +1,6 @@
 // reshape {dims=[B,784]}: the same elements in row-major order under other dimensions. Costs
 // nothing: its result is its operand.
-#include "ir/ops/rules.h"
+#include "ir/graph/rules.h"
 
 namespace cnnc {
 

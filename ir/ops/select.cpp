@@ -1,6 +1,6 @@
 // select(condition, a, b): a where the condition holds, b elsewhere.
+#include "ir/graph/rules.h"
 #include "ir/ops/elementwise.h"
-#include "ir/ops/rules.h"
 
 namespace cnnc {
 

@@ -1,6 +1,6 @@
 // slice {begin=[0,1], end=[B,3]}: elements begin .. end of each dimension. The batch dimension is
 // kept whole (0 .. B).
-#include "ir/ops/rules.h"
+#include "ir/graph/rules.h"
 
 namespace cnnc {
 

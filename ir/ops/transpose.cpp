@@ -1,6 +1,6 @@
 // transpose {permutation=[1,0]}: dimension i of the result is dimension permutation[i] of the
 // operand.
-#include "ir/ops/rules.h"
+#include "ir/graph/rules.h"
 
 namespace cnnc {
 

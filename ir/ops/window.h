@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "ir/op.h"
+#include "ir/graph/op.h"
 
 namespace cnnc {
 

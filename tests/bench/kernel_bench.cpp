@@ -17,12 +17,12 @@
 #include <string_view>
 #include <vector>
 
-#include "passes/cost.h"
+#include "passes/cost/kernel_cost.h"
 #include "runtime/compile.h"
-#include "runtime/machine_peak.h"
-#include "runtime/profile.h"
-#include "runtime/random.h"
-#include "runtime/summary.h"
+#include "runtime/inspect/machine_peak.h"
+#include "runtime/inspect/profile.h"
+#include "runtime/inspect/summary.h"
+#include "runtime/train/random.h"
 #include "tests/bench/kernel_cases.h"
 
 namespace cnnc::bench {

@@ -6,8 +6,8 @@
 #include <random>
 #include <span>
 
-#include "ir/graph.h"
-#include "ir/loop.h"
+#include "ir/graph/graph.h"
+#include "ir/loop/loop.h"
 
 namespace cnnc::fuzz {
 

@@ -2,8 +2,8 @@
 #include <array>
 #include <set>
 
-#include "ir/arithmetic.h"
-#include "passes/nest.h"
+#include "ir/expr/arithmetic.h"
+#include "passes/analysis/nest.h"
 #include "tests/fuzz/edit.h"
 
 namespace cnnc::fuzz {

@@ -2,7 +2,7 @@
 // of one line.
 #include <vector>
 
-#include "runtime/options.h"
+#include "runtime/tool/options.h"
 #include "tests/fuzz/fuzz.h"
 
 using namespace cnnc;

@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include "ir/diagnostic.h"
+#include "ir/base/diagnostic.h"
 
 namespace cnnc::fuzz {
 

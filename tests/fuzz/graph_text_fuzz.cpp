@@ -1,7 +1,7 @@
 // Graph text: what parses prints, reparses and prints the same; what verifies can be interpreted
 // and goes through every pass, which leaves what verifies.
-#include "passes/lower.h"
-#include "passes/pipeline.h"
+#include "passes/lower/lower.h"
+#include "passes/pipeline/pipeline.h"
 #include "tests/fuzz/fuzz.h"
 
 using namespace cnnc;

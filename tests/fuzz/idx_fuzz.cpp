@@ -5,7 +5,7 @@
 
 #include <unistd.h>
 
-#include "runtime/idx.h"
+#include "runtime/io/idx.h"
 #include "tests/fuzz/fuzz.h"
 
 using namespace cnnc;

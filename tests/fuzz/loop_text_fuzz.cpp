@@ -1,6 +1,6 @@
 // Loop text: what parses prints, reparses and prints the same; what verifies can be interpreted
 // within a limit of steps, and goes through every loop pass, which leaves what verifies.
-#include "passes/pipeline.h"
+#include "passes/pipeline/pipeline.h"
 #include "tests/fuzz/fuzz.h"
 
 using namespace cnnc;

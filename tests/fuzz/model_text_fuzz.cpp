@@ -1,7 +1,7 @@
 // Model text: what parses prints, reparses and prints the same, becomes a graph that the verifier
 // accepts, and goes through the graph passes.
 #include "frontend/model.h"
-#include "passes/pipeline.h"
+#include "passes/pipeline/pipeline.h"
 #include "tests/fuzz/fuzz.h"
 
 using namespace cnnc;

@@ -1,6 +1,6 @@
 // PNG files: a picture within the limits, which survives encoding and fits any model, or an error.
-#include "runtime/picture.h"
-#include "runtime/png.h"
+#include "runtime/io/picture.h"
+#include "runtime/io/png.h"
 #include "tests/fuzz/fuzz.h"
 
 using namespace cnnc;

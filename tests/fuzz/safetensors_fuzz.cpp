@@ -1,5 +1,5 @@
 // Safetensors: tensors that lie within the file, or an error.
-#include "runtime/safetensors.h"
+#include "runtime/io/safetensors.h"
 #include "tests/fuzz/fuzz.h"
 
 using namespace cnnc;

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <set>
 
-#include "passes/nest.h"
+#include "passes/analysis/nest.h"
 
 namespace cnnc::fuzz {
 

@@ -7,7 +7,7 @@
 #include <optional>
 #include <string>
 
-#include "ir/loop.h"
+#include "ir/loop/loop.h"
 
 namespace cnnc::fuzz {
 

@@ -2,7 +2,7 @@
 
     mutant NAME
       what: the kind of bug, in a line
-      file: passes/tile.cpp
+      file: passes/registers/register_tile.cpp
       old: source text that occurs exactly once, spaces and line ends counting as any white space
       new: what the bug has in its place; where `old` ends with a semicolon, statements, else an expression
 """

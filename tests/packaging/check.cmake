@@ -4,7 +4,7 @@ file(REMOVE_RECURSE ${SCRATCH})
 execute_process(COMMAND ${CMAKE_COMMAND} --install ${BUILD} --prefix ${SCRATCH}/installed
   COMMAND_ERROR_IS_FATAL ANY OUTPUT_QUIET)
 file(GLOB_RECURSE installed RELATIVE ${SCRATCH}/installed ${SCRATCH}/installed/*)
-foreach(wanted "bin/cnnc" "lib.*/libcnnc_runtime\\.a" "lib.*/libcnnc_ir\\.a" "include/cnnc/runtime/session\\.h"
+foreach(wanted "bin/cnnc" "lib.*/libcnnc_runtime\\.a" "lib.*/libcnnc_ir\\.a" "include/cnnc/runtime/train/session\\.h"
     "include/cnnc/ir/ops/ops\\.def" "share/doc/cnnc/LICENSE")
   set(found ${installed})
   list(FILTER found INCLUDE REGEX "^(${wanted})$")

@@ -1,4 +1,4 @@
-#include "runtime/session.h"
+#include "runtime/train/session.h"
 
 int main() {
   int unused;

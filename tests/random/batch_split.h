@@ -8,7 +8,7 @@
 
 #include <string>
 
-#include "runtime/interpret_ir.h"
+#include "runtime/inspect/interpret_ir.h"
 #include "tests/random/trial.h"
 
 namespace cnnc::testing {

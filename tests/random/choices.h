@@ -6,8 +6,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "ir/diagnostic.h"
-#include "runtime/random.h"
+#include "ir/base/diagnostic.h"
+#include "runtime/train/random.h"
 
 namespace cnnc::testing {
 

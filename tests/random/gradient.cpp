@@ -2,8 +2,8 @@
 
 #include <cmath>
 
-#include "passes/differentiate.h"
-#include "passes/lower.h"
+#include "passes/graph/differentiate.h"
+#include "passes/lower/lower.h"
 #include "tests/random/choices.h"
 #include "tests/random/numbers.h"
 

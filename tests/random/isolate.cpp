@@ -6,7 +6,7 @@
 
 #include <cstring>
 
-#include "ir/diagnostic.h"
+#include "ir/base/diagnostic.h"
 
 // Of Clang's counters, in the preset `coverage`; null in the others.
 extern "C" [[gnu::weak]] int __llvm_profile_write_file();

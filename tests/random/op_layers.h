@@ -2,7 +2,7 @@
 // of the op table.
 #pragma once
 
-#include "ir/layer.h"
+#include "ir/language/layer.h"
 
 namespace cnnc::testing {
 

@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "ir/graph.h"
+#include "ir/graph/graph.h"
 
 namespace cnnc::testing {
 

@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
-#include "passes/lower.h"
-#include "passes/route_gradients.h"
+#include "passes/fuse/route_gradients.h"
+#include "passes/lower/lower.h"
 #include "tests/random/batch_split.h"
 #include "tests/random/choices.h"
 #include "tests/random/gradient.h"
@@ -286,17 +286,15 @@ class Checker {
     const auto [target, config] = context_of(configuration);
     const Base base = base_of(configuration, target);
     const std::string how = " (" + describe(configuration) + ")";
-    const CompileOptions options{.target = target,
-                                 .skip = configuration.skip,
-                                 .verify_each = true,
-                                 .config = config};
+    const CompileOptions options{
+        .target = target, .skip = configuration.skip, .verify_each = true, .config = config};
     std::vector<std::string> regrouped;  // passes that changed the order or the rounding of sums
     std::string before;
     Program program = std::get<Program>(run_pipeline(
         graph_of(configuration.mode), options, [&](std::string_view pass, const Ir& ir, auto) {
-          if (pass == "localize" || pass == "expand_math")  // what they are given
+          if (pass == "privatize" || pass == "expand_math")  // what they are given
             before = print(ir);
-          else if ((pass == "band_sums" || pass == "contract_fma") && print(ir) != before)
+          else if ((pass == "strip_mine_sums" || pass == "contract_fma") && print(ir) != before)
             regrouped.emplace_back(pass);
           return true;
         }));
@@ -319,7 +317,7 @@ class Checker {
     ++statistics_.configurations[fmt::format("threads {}", configuration.threads)];
     if (configuration.from_text) ++statistics_.configurations["from text"];
     if (configuration.quick) ++statistics_.configurations["quick"];
-    if (!configuration.tile.empty()) ++statistics_.configurations["tile"];
+    if (!configuration.tile.empty()) ++statistics_.configurations["register_tile"];
     if (configuration.smaller_caches > 1) ++statistics_.configurations["smaller caches"];
     for (const auto& pass : configuration.skip) ++statistics_.configurations["without " + pass];
     check_calls(configuration, base, expected, executable, how);

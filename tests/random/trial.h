@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "passes/context/pass_context.h"
 #include "runtime/compile.h"
-#include "passes/context.h"
 #include "tests/random/generate.h"
 
 namespace cnnc::testing {
