@@ -45,6 +45,8 @@ const Var* group_of(const For& loop) {
   return product && product->op == BinaryOp::mul ? product->a.as<Var>() : nullptr;
 }
 
+std::int64_t Program::groups() const { return group > 0 ? (batch + group - 1) / group : 0; }
+
 std::optional<std::int64_t> constant_extent(const For& loop) {
   // expr == base + offset; an empty base stands for 0.
   struct Offset {
@@ -107,8 +109,12 @@ Block map_exprs(const Block& block, const std::function<Expr(const Expr&)>& rewr
     Stmt operator()(const For& loop) const {
       auto begin = rewrite(loop.begin);
       auto end = rewrite(loop.end);
-      return {For{loop.var, std::move(begin), std::move(end), loop.kind,
-                  map_exprs(loop.body, rewrite), loop.axis}};
+      For result{
+          loop.var, std::move(begin), std::move(end), loop.kind, map_exprs(loop.body, rewrite),
+          loop.axis};
+      // Of a group that has become a number, the samples are a range like any other.
+      if (loop.axis == BatchAxis::samples && !group_of(result)) result.axis = BatchAxis::none;
+      return {std::move(result)};
     }
     Stmt operator()(const Store& store) const {
       auto index = all(store.index);

@@ -124,7 +124,7 @@ struct Program {
   /// The buffer whose memory `id` uses: itself, or what it is a view of.
   BufferId storage(BufferId id) const { return buffer(id).view_of.value_or(id); }
   std::optional<BufferId> find(std::string_view name) const;
-  std::int64_t groups() const { return group > 0 ? (batch + group - 1) / group : 0; }
+  std::int64_t groups() const;  // of a full batch
 };
 
 /// `loop` around another body.

@@ -319,7 +319,8 @@ class LoopParser {
   }
 
   For samples(const Var& var) {
-    const auto token = cursor_.expect("of");
+    cursor_.expect("of");
+    const auto token = cursor_.peek();
     const auto word = name("the variable of a loop over groups");
     const auto* group = variables_.find(word);
     if (group == nullptr) cursor_.fail_at(token, fmt::format("there is no variable '{}'", word));

@@ -126,8 +126,8 @@ std::int64_t assumed_extent(const Program& program, const For& loop) {
 }
 
 bool is_plain(const For& loop) {
-  return loop.kind == LoopKind::serial && loop.begin.constant() && loop.end.constant() &&
-         extent(loop);
+  return loop.kind == LoopKind::serial && loop.axis == BatchAxis::none && loop.begin.constant() &&
+         loop.end.constant() && extent(loop);
 }
 
 For part_of(const For& loop, std::int64_t begin, std::int64_t end) {

@@ -78,7 +78,8 @@ std::optional<std::int64_t> extent(const For& loop);
 /// The same, or what is known only at run time counted as the samples of a full group.
 std::int64_t assumed_extent(const Program& program, const For& loop);
 
-/// Whether `loop` is serial, between bounds that are constants.
+/// Whether `loop` is serial, between bounds that are constants, and not over the batch, whose loops
+/// stay whole.
 bool is_plain(const For& loop);
 
 /// Iterations `begin` .. `end` of `loop`, over a variable of their own.

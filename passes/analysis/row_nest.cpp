@@ -49,14 +49,13 @@ std::optional<RowNest> row_nest(const Program& program, const Stmt& stmt, const 
   return RowNest{*found, 0};
 }
 
-bool stores_apart(const Program& program, const Block& block, BufferId buffer,
-                  const Target& target) {
-  return std::ranges::any_of(block, [&](const Stmt& stmt) {
-    const auto nest = row_nest(program, stmt, target);
-    if (nest && program.storage(nest->store.buffer) == buffer) return true;
-    const auto* loop = stmt.as<For>();
-    return loop && stores_apart(program, loop->body, buffer, target);
-  });
+bool stores_apart(const Program& program, const Stmt& stmt, BufferId buffer, const Target& target) {
+  const auto nest = row_nest(program, stmt, target);
+  if (nest && program.storage(nest->store.buffer) == buffer) return true;
+  const auto* loop = stmt.as<For>();
+  return loop && std::ranges::any_of(loop->body, [&](const Stmt& inner) {
+           return stores_apart(program, inner, buffer, target);
+         });
 }
 
 }  // namespace cnnc

@@ -16,9 +16,8 @@ struct RowNest : StridedNest {
 /// A nest that stores a row of registers, at most a vector, some elements apart; nothing for others.
 std::optional<RowNest> row_nest(const Program& program, const Stmt& stmt, const Target& target);
 
-/// Whether `block` stores rows of registers some elements apart in `buffer` (a storage), so that
+/// Whether `stmt` stores rows of registers some elements apart in `buffer` (a storage), so that
 /// others could be put between them.
-bool stores_apart(const Program& program, const Block& block, BufferId buffer,
-                  const Target& target);
+bool stores_apart(const Program& program, const Stmt& stmt, BufferId buffer, const Target& target);
 
 }  // namespace cnnc

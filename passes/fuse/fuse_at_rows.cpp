@@ -8,6 +8,7 @@
 #include "passes/fuse/fuse_at_rows.h"
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <set>
 
@@ -31,7 +32,10 @@ bool is_rows_loop(const Stmt& stmt) {
 
 class RowFuser {
  public:
-  explicit RowFuser(const Program& program) : program_(program) {}
+  explicit RowFuser(const Program& program) : program_(program) {
+    for (const Kernel& kernel : program.kernels)
+      for (const BufferAccess& access : accesses(kernel.body)) ++accesses_[access.buffer];
+  }
 
   Program run() {
     for (std::size_t k = 0; k < program_.kernels.size(); ++k) {
@@ -71,7 +75,7 @@ class RowFuser {
     if (!rows || *extent(*block[at + 1].as<For>()) * *rows > *extent(*block[at].as<For>()) ||
         count_accesses({block.begin() + static_cast<std::ptrdiff_t>(at),
                         block.begin() + static_cast<std::ptrdiff_t>(end)},
-                       *image) != count_accesses(program_, *image))
+                       *image) != accesses_.at(*image))
       return;
     Stmt fused = in_bands(block, at, end, *image, *rows);
     block.erase(block.begin() + static_cast<std::ptrdiff_t>(at) + 1,
@@ -163,6 +167,7 @@ class RowFuser {
   }
 
   Program program_;
+  std::map<BufferId, std::size_t> accesses_;  // to each buffer, by that name: fusing keeps them
 };
 
 }  // namespace

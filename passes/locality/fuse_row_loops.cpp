@@ -88,12 +88,13 @@ class BlockMerger {
   }
 
   void find_users() {
-    users_.clear(), writers_.clear();
+    for (auto* lists : {&users_, &writers_})
+      for (auto& [id, list] : *lists) list.clear();
     for (std::size_t i = 0; i < loops_.size(); ++i)
       if (loops_[i])
         for (const auto& [id, writes] : loops_[i]->storages) {
-          users_[id].insert(i);
-          if (writes) writers_[id].insert(i);
+          users_[id].push_back(i);
+          if (writes) writers_[id].push_back(i);
         }
   }
 
@@ -105,7 +106,7 @@ class BlockMerger {
     for (const auto& [id, writes] : loops_[i]->storages) {
       const auto all = (writes ? users_ : writers_).find(id);
       if (all == (writes ? users_ : writers_).end()) continue;
-      const auto next = all->second.lower_bound(begin);
+      const auto next = std::ranges::lower_bound(all->second, begin);
       if (next != all->second.end()) result = std::min(result, *next);
     }
     return result;
@@ -234,14 +235,13 @@ class BlockMerger {
   const Target& target_;
   const RowsPay& pays_;
   Block& block_;
-  RowLoops loops_;                                             // of the block's statements
-  std::map<BufferId, std::set<std::size_t>> users_, writers_;  // of storages, among these
+  RowLoops loops_;                                                // of the block's statements
+  std::map<BufferId, std::vector<std::size_t>> users_, writers_;  // of storages, in their order
 };
 
-void merge_rows_in(Block& block, const Program& program, const Target& target,
-                   const RowsPay& pays) {
+void fuse_in(Block& block, const Program& program, const Target& target, const RowsPay& pays) {
   for (Stmt& stmt : block)
-    if (auto* loop = stmt.as<For>()) merge_rows_in(loop->body, program, target, pays);
+    if (auto* loop = stmt.as<For>()) fuse_in(loop->body, program, target, pays);
   if (std::ranges::count_if(block, BlockMerger::is_rows_loop) > 1)
     BlockMerger(program, target, pays, block).run();
 }
@@ -256,15 +256,15 @@ bool exceeds_first_cache(const Program& program, BufferId image, const Target& t
 
 Program fuse_row_loops_where(const Program& program, const Target& target, const RowsPay& pays) {
   Program result = program;
-  for (Kernel& kernel : result.kernels) merge_rows_in(kernel.body, program, target, pays);
+  for (Kernel& kernel : result.kernels) fuse_in(kernel.body, program, target, pays);
   return result;
 }
 
 Program fuse_row_loops(const Program& program, const PassContext& context) {
   const Target& target = context.target;
   return fuse_row_loops_where(program, target, [&](const Stmt& a, const Stmt& b, BufferId image) {
-    return exceeds_first_cache(program, image, target) ||
-           stores_apart(program, {a, b}, image, target);
+    return exceeds_first_cache(program, image, target) || stores_apart(program, a, image, target) ||
+           stores_apart(program, b, image, target);
   });
 }
 

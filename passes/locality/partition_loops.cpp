@@ -78,7 +78,7 @@ class Splitter {
 
   void split(const For& loop, Block& result) {
     const auto begin = loop.begin.constant(), end = loop.end.constant();
-    if (!begin || !end || loop.kind != LoopKind::serial) {
+    if (!begin || !end || loop.kind != LoopKind::serial || loop.axis != BatchAxis::none) {
       For copy = loop;
       copy.body = run(loop.body);
       result.push_back({std::move(copy)});

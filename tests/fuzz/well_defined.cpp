@@ -22,6 +22,7 @@ Block reversed(const Block& block) {
   Block result;
   for (Stmt stmt : block) {
     if (auto* loop = stmt.as<For>()) {
+      loop->axis = BatchAxis::none;  // its bounds may name the last group first
       if (loop->kind == LoopKind::parallel || loop->kind == LoopKind::vector)
         loop->body =
             substitute(loop->body, {{loop->var, loop->begin + loop->end - Expr(loop->var) - 1}});

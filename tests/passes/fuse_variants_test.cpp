@@ -78,7 +78,7 @@ std::string golden_section(const std::string& file, const std::string& title) {
 }
 
 TEST(Fusion, keeps_the_results_of_all_that_resembles_an_input_gradient_behind_a_pool) {
-  const std::string text = golden_section("fuse_routes_input_gradients.txt", "whole.loops");
+  const std::string text = golden_section("route_gradients_to_inputs.txt", "whole.loops");
   ASSERT_THAT(fused(text), HasSubstr("reached"));
   const std::string pixel = "border[n, y_2 + fy, x_2 + fx, co]", tap = "flipped[fy, fx, co, ci]";
   const std::string term = "sum.2[] += " + pixel + " * " + tap;
@@ -138,7 +138,7 @@ TEST(Fusion, keeps_the_results_of_all_that_resembles_an_input_gradient_behind_a_
 }
 
 TEST(Fusion, keeps_the_results_of_all_that_resembles_an_input_gradient_in_parts) {
-  const std::string text = golden_section("fuse_routes_input_gradients.txt", "blocks.loops");
+  const std::string text = golden_section("route_gradients_to_inputs.txt", "blocks.loops");
   ASSERT_THAT(fused(text), HasSubstr("reached"));
   const std::string zero = "dx[n, y_2, x_2, ci] = 0.0", sum = "= dx[n, y_2, x_2, ci] + sum.2[]";
   expect_kept_by_every_variant(
@@ -153,7 +153,7 @@ TEST(Fusion, keeps_the_results_of_all_that_resembles_an_input_gradient_in_parts)
 }
 
 TEST(Fusion, keeps_the_results_of_all_that_resembles_a_weight_gradient_behind_a_pool) {
-  const std::string text = golden_section("fuse_routes.txt", "routes.loops");
+  const std::string text = golden_section("route_gradients.txt", "routes.loops");
   ASSERT_NE(fused(text), text);
   const std::string pixel = "d.view[n, y_3, x_3, c]";
   expect_kept_by_every_variant(

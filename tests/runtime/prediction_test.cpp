@@ -1,6 +1,6 @@
 // What is said of single images: by the library and by the tool.
-#include "runtime/train/not_finite.h"
 #include "runtime/train/prediction.h"
+#include "runtime/train/not_finite.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -123,7 +123,7 @@ TEST(SeenImages, tell_a_picture_from_its_negative) {
   EXPECT_FALSE(is_negative(light, photos) || is_negative(dark, photos));
 }
 
-TEST(Evaluation, outputs_that_are_not_finite_name_their_image) {
+TEST(Evaluation, outputs_that_are_not_finite_are_counted_and_named) {
   Session session(model(kTinyModel), Language::standard(), {.threads = 1});
   Tensors weights = session.weights();
   // Both finite: their product is not.
@@ -139,8 +139,8 @@ TEST(Evaluation, outputs_that_are_not_finite_name_their_image) {
     }
     return "no error";
   };
-  EXPECT_THAT(message([&] { evaluate(session, data); }),
-              AllOf(StartsWith("image 0 of data set `tiny`: the model's output 0 is nan")));
+  EXPECT_THAT(message([&] { require_finite(evaluate(session, data)); }),
+              StartsWith("the outputs for 3 of 3 images are not finite"));
   EXPECT_THAT(message([&] { predict(session, data.pixels_of(1), 3, "a.png"); }),
               StartsWith("a.png: the model's output 0 is nan"));
 }
@@ -215,7 +215,7 @@ TEST_F(Predict, inverts_a_dark_picture_for_a_network_that_knows_dark_on_light) {
   Dataset train = tiny_dataset(100, 1);
   for (auto& pixel : train.pixels) pixel = static_cast<std::uint8_t>(255 - pixel);
   write_text(folder / "tiny/train-images-idx3-ubyte", idx_images(train));
-  ASSERT_EQ(run("--train", "--epochs", "10").code, 0);
+  ASSERT_EQ(run("--train", "--overwrite", "--epochs", "10").code, 0);
   EXPECT_THAT(
       lines_of(run("--predict", "dark.png", "light.png").out),
       ElementsAre(StartsWith("dark.png (inverted: the model knows dark on light): " + label),
@@ -230,7 +230,7 @@ TEST_F(Predict, outputs_that_are_not_finite_end_with_3) {
   const Outcome evaluated = run("--eval", "--weights", "w.safetensors");
   EXPECT_EQ(evaluated.code, 3) << evaluated;
   EXPECT_EQ(evaluated.out, "");
-  EXPECT_THAT(evaluated.err, StartsWith("image 0 of data set `tiny`: the model's output 0 is nan"));
+  EXPECT_THAT(evaluated.err, HasSubstr("w.safetensors: the outputs for 60 of 60 images are not"));
   const Outcome predicted = run("--predict", "broken.png", "0", "--weights", "w.safetensors");
   EXPECT_EQ(predicted.code, 3) << predicted;
   EXPECT_EQ(predicted.out, "");

@@ -119,8 +119,8 @@ TEST_F(Restricted, without_a_thread_more_one_compiles_and_trains) {
   EXPECT_EQ(read_text(folder / "alone.safetensors"), read_text(folder / "w.safetensors"));
   EXPECT_EQ(run({"tiny.model", "--time-passes"}, options).code, 0);
   expect_one_line(
-      run({"tiny.model", "--eval", "--weights", "w.safetensors", "--threads", "3"}, options),
-      "cannot start 3 threads");
+      run({"tiny.model", "--eval", "--weights", "w.safetensors", "--threads", "2"}, options),
+      "cannot start 2 threads");
 }
 
 /// From where its libraries just fit to where it has enough.

@@ -122,7 +122,7 @@ TEST_F(Saving, weights_whose_outputs_are_nan_are_no_class_0) {
   EXPECT_EQ(evaluated.out, "");
   const Outcome predicted = tool({"--predict", "0", "--weights", "huge.safetensors"});
   EXPECT_EQ(predicted.code, 3) << predicted;
-  EXPECT_THAT(predicted.err, HasSubstr("test image 0, labelled 0: the model's output 0 is "));
+  EXPECT_THAT(predicted.err, HasSubstr("test image 0, labelled 1: the model's output 0 is "));
   EXPECT_EQ(predicted.out, "");
   const Outcome trained = tool({"--train", "--init", "huge.safetensors", "-o", "w"});
   EXPECT_EQ(trained.code, 3) << trained;
