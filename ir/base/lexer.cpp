@@ -7,6 +7,8 @@
 namespace cnnc {
 namespace {
 
+constexpr std::size_t kMostErrors = 100;  // of one text
+
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
 bool is_word_part(char c) { return is_letter(c) || is_digit(c); }
@@ -69,7 +71,8 @@ class Lexer {
     for (const auto symbol : kSymbols)
       if (text_.substr(position_).starts_with(symbol))
         return take(TokenKind::symbol, symbol.size());
-    errors_.push_back({place(position_, 1), "this character has no meaning here", ""});
+    if (errors_.size() < kMostErrors)
+      errors_.push_back({place(position_, 1), "this character has no meaning here", ""});
     ++position_;
     return std::nullopt;
   }
@@ -101,8 +104,9 @@ class Lexer {
       end += text_[end] == '\\' && at(end + 1) != '\n' ? 2 : 1;
     end = std::min(end, text_.size());
     if (at(end) != '"') {
-      errors_.push_back({place(position_, end - position_), "this string has no end",
-                         "close it with '\"' on the same line"});
+      if (errors_.size() < kMostErrors)
+        errors_.push_back({place(position_, end - position_), "this string has no end",
+                           "close it with '\"' on the same line"});
       position_ = end;
       return std::nullopt;
     }
@@ -212,7 +216,6 @@ std::int64_t TokenCursor::expect_integer(std::string_view what) {
 }
 
 void TokenCursor::report(const Location& location, std::string message, std::string hint) {
-  constexpr std::size_t kMostErrors = 100;
   if (errors_.size() < kMostErrors)
     errors_.push_back({location, std::move(message), std::move(hint)});
 }

@@ -118,6 +118,29 @@ bool is_planned(const Program& program) {
   });
 }
 
+std::vector<Fault> find_overlaps(const Program& program) {
+  std::vector<Fault> faults;
+  const auto look_at = [&](std::vector<LiveRange> lives) {
+    std::erase_if(lives, [&](const auto& life) { return program.buffer(life.buffer).offset < 0; });
+    const auto neighbours = neighbours_of(lives);
+    for (std::size_t i = 0; i < lives.size(); ++i)
+      for (const std::size_t j : neighbours[i]) {
+        const Buffer &mine = program.buffer(lives[i].buffer),
+                     &other = program.buffer(lives[j].buffer);
+        if (i > j || mine.offset >= other.offset + byte_count(other.type) ||
+            other.offset >= mine.offset + byte_count(mine.type))
+          continue;
+        const auto part = static_cast<std::size_t>(std::max(lives[i].buffer, lives[j].buffer));
+        faults.push_back({{Part::Kind::buffer, part},
+                          fmt::format("{} and {} share memory, but are alive at the same time",
+                                      mine.name, other.name)});
+      }
+  };
+  look_at(arena_live_ranges(program));
+  for (const Kernel& kernel : program.kernels) look_at(scratch_live_ranges(program, kernel));
+  return faults;
+}
+
 MemoryPlan memory_plan(const Program& program) {
   MemoryPlan plan;
   for (const Buffer& buffer : program.buffers) {

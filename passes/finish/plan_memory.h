@@ -1,6 +1,8 @@
 // Addresses in the arena and in the workers' scratch.
 #pragma once
 
+#include <vector>
+
 #include "ir/loop/loop.h"
 #include "passes/context/pass_context.h"
 
@@ -20,6 +22,9 @@ Program plan_memory(const Program& program, const PassContext& context);
 
 /// Whether every arena and thread buffer that a kernel uses has its offset.
 bool is_planned(const Program& program);
+
+/// Buffers whose places overlap although they are alive at the same time.
+std::vector<Fault> find_overlaps(const Program& program);
 
 /// Sizes that follow from the offsets of a planned program.
 MemoryPlan memory_plan(const Program& program);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <ctime>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -41,6 +42,18 @@ fs::path numbered(const fs::path& path, int number) {
 }
 
 }  // namespace
+
+int open_to_write(const fs::path& path, int flags) {
+  constexpr timespec kWait{0, 20'000'000};
+  for (;;) {
+    const int fd = ::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NONBLOCK | flags, 0666);
+    if (fd >= 0) {
+      ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+      return fd;
+    }
+    if (errno != ENXIO || ::nanosleep(&kWait, nullptr) != 0) return -1;
+  }
+}
 
 bool is_standard_output(const fs::path& path) { return path == "-" || path == "/dev/stdout"; }
 
@@ -108,7 +121,7 @@ void OutputFile::reserve(std::size_t bytes) {
 
 void OutputFile::open_directly() {
   direct_ = Descriptor(is_standard_output(wanted_) ? ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0)
-                                                   : ::open(wanted_.c_str(), O_WRONLY | O_CLOEXEC));
+                                                   : open_to_write(wanted_, 0));
   if (direct_.is_open() && (::fcntl(direct_.get(), F_GETFL) & O_ACCMODE) == O_RDONLY) {
     direct_.close();
     errno = EBADF;

@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include "frontend/lexer.h"
+#include "passes/finish/plan_memory.h"
 #include "runtime/compile.h"
 #include "runtime/io/file.h"
 #include "runtime/io/output_file.h"
@@ -54,12 +56,17 @@ IrFile read_ir(const Options& options) {
       throw UsageError(
           fmt::format("{} means nothing to {}, which has its own", flag, options.model));
     IrFile file{.ir = {}, .source = read_text(options.model, kMaxIrFile), .places = {}};
+    if (const std::string kind = frontend::foreign_kind(file.source.text); !kind.empty())
+      fail("{}: error: no text of {}: this file is {}", options.model,
+           *level == "loops" ? "loops" : "a graph", kind);
     if (*level == "loops")
       file.ir = parse_program(file.source, &file.places);
     else
       file.ir = parse_graph(file.source, OpTable::standard(), &file.places);
     std::visit([&](const auto& ir) { throw_faults(file.source, file.places, find_faults(ir)); },
                file.ir);
+    if (const auto* program = std::get_if<Program>(&file.ir))
+      throw_faults(file.source, file.places, find_overlaps(*program));
     return file;
   }
   const Language language = Language::standard();
@@ -129,8 +136,12 @@ Dataset read_dataset(const Options& options, const Model& model, Split split) {
 }
 
 void check_not_data(std::string_view flag, const std::filesystem::path& file, const Dataset& data) {
-  for (const auto& read : data.files) {
-    if (is_same_file(read, file))
+  std::vector<std::filesystem::path> files = data.files;
+  std::error_code unreadable;  // then nothing of it can be overwritten unawares
+  for (const auto& entry : std::filesystem::directory_iterator(data.folder, unreadable))
+    if (entry.is_regular_file(unreadable)) files.push_back(entry.path());
+  for (const auto& read : files) {
+    if (std::filesystem::exists(file, unreadable) && is_same_file(read, file))
       throw UsageError(
           fmt::format("{} {} is a file of the data set `{}`", flag, file.string(), data.name));
   }

@@ -81,6 +81,7 @@ struct NamedFile {
 /// Whether the file that -o writes is the model's own next version.
 bool rewrites_model(const Options& options) {
   const auto extension = std::filesystem::path(options.model).extension();
+  if (options.command == Command::interpret) return false;
   return options.stage == "model" || extension == ".graph" || extension == ".loops";
 }
 

@@ -36,8 +36,12 @@ OutputFile open_weights(const Options& options, const Tensors& weights) {
   const fs::path path = weights_path(options);
   if (is_standard_output(path) && ::isatty(STDOUT_FILENO) == 1)
     throw UsageError("-o -: weights are nothing for a terminal; send them to a file or a pipe");
-  return {path, safetensors_size(weights) + kRoomForMetadata,
-          options.overwrite ? Existing::replace : Existing::keep};
+  OutputFile file(path, safetensors_size(weights) + kRoomForMetadata,
+                  options.overwrite ? Existing::replace : Existing::keep);
+  if (!options.metrics.empty() && is_same_file(file.path(), options.metrics))
+    throw UsageError(fmt::format("--metrics {} is where the weights go, since {} stays",
+                                 options.metrics, path.string()));
+  return file;
 }
 
 SavedWeights save_weights(OutputFile& file, const Options& options, const Tensors& weights,

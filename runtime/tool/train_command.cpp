@@ -87,7 +87,7 @@ class TrainingView {
     if (!watch.diverged() || warned_) return;
     warned_ = true;
     print("the loss, lately {}, is far above that of guessing, {:.2f}: try --lr {:g}\n",
-          loss_text(watch.mean()), watch.guessing(), highest_rate_ / 10);
+          loss_text(watch.mean()), watch.guessing(), rate_to_try(highest_rate_));
   }
 
   void clear() { progress_.clear(); }

@@ -1,5 +1,7 @@
 #include "runtime/train/metrics.h"
 
+#include <fcntl.h>
+
 #include <cerrno>
 #include <nlohmann/json.hpp>
 #include <system_error>
@@ -13,8 +15,9 @@ namespace {
 using Json = nlohmann::ordered_json;  // keys in the order in which they are documented
 
 std::FILE* open(const std::filesystem::path& path) {
-  return is_standard_output(path) ? ::fdopen(::dup(STDOUT_FILENO), "w")
-                                  : std::fopen(path.c_str(), "we");
+  const int fd =
+      is_standard_output(path) ? ::dup(STDOUT_FILENO) : open_to_write(path, O_CREAT | O_TRUNC);
+  return fd < 0 ? nullptr : ::fdopen(fd, "w");
 }
 
 std::string reason(int error) { return std::generic_category().message(error); }

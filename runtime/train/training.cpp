@@ -89,7 +89,7 @@ struct Run {
     throw NotFinite(
         fmt::format("{} step {} (epoch {}), so the weights are lost. The learning rate was {:g}; "
                     "try a lower one: --lr {:g}",
-                    what, last.step, last.epoch, highest_rate, highest_rate / 10));
+                    what, last.step, last.epoch, highest_rate, rate_to_try(highest_rate)));
   }
 
   void require_finite_loss(const StepReport& last) const {
@@ -135,6 +135,8 @@ struct Run {
 };
 
 }  // namespace
+
+double rate_to_try(double rate) { return std::min(rate / 10, 0.01); }
 
 TrainPlan plan_training(const Session& session, std::int64_t images, const TrainOptions& options) {
   const auto& settings = session.model().train;

@@ -61,6 +61,10 @@ struct TrainResult {
   std::optional<Evaluation> test = {};  // of the last epoch
 };
 
+/// A lower rate to try where training at `rate` went wrong: a tenth of it, or 0.01 where that is
+/// hopeless, too.
+double rate_to_try(double rate);
+
 /// Throws Error where the model has no train section, without images, and for epochs, steps or a
 /// rate out of range.
 TrainPlan plan_training(const Session& session, std::int64_t images, const TrainOptions& options);

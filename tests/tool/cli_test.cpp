@@ -300,5 +300,18 @@ TEST(Tool, emitted_model_is_the_canonical_text) {
   EXPECT_EQ(second.out, read_text(folder / "again.model"));
 }
 
+TEST(Tool, files_of_another_kind_are_one_line_also_where_a_text_of_the_compiler_is_wanted) {
+  const TempFolder folder;
+  std::string bytes = "\x89PNG\r\n\x1a\n";
+  for (int i = 0; i < 4000; ++i) bytes += static_cast<char>(i * 37 % 251);
+  for (const char* name : {"p.graph", "p.loops"}) {
+    testing::write_text(folder / name, bytes);
+    const Outcome outcome = run_tool(folder.path(), {name, "--emit", "llvm"});
+    EXPECT_EQ(outcome.code, 1) << outcome;
+    EXPECT_THAT(outcome.err, HasSubstr("this file is a PNG picture"));
+    EXPECT_EQ(std::ranges::count(outcome.err, '\n'), 1) << outcome;
+  }
+}
+
 }  // namespace
 }  // namespace cnnc::testing

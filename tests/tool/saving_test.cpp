@@ -336,6 +336,7 @@ TEST_F(Saving, files_that_are_read_are_not_written) {
     EXPECT_EQ(file(name), before);
   }
   EXPECT_EQ(tool({"--show-data", "tiny/train-images-idx3-ubyte"}).code, 2);
+  EXPECT_EQ(tool({"--show-data", "tiny/t10k-labels-idx1-ubyte"}).code, 2);
 }
 
 // Signals.
@@ -417,6 +418,26 @@ TEST_F(Saving, a_loss_of_nothing_has_no_sign) {
   EXPECT_THAT(outcome.out, HasSubstr("loss 0.0000"));
   EXPECT_THAT(outcome.out, Not(HasSubstr("-0.0")));
   EXPECT_THAT(file("m.jsonl"), Not(HasSubstr("-0.0")));
+}
+
+TEST_F(Saving, a_pipe_that_nobody_reads_keeps_no_signal_from_ending_the_run) {
+  ASSERT_EQ(mkfifo((folder / "pipe").c_str(), 0600), 0);
+  for (const char* flag : {"-o", "--metrics"}) {
+    int polls = 0;
+    ProcessOptions options;
+    options.signal = SIGTERM;
+    options.interrupt_when = [&] { return ++polls > 300; };
+    const Outcome outcome = tool({"--train", "--steps", "1", flag, "pipe"}, options);
+    EXPECT_EQ(outcome.code, 1) << flag << outcome;
+    EXPECT_THAT(outcome.err, HasSubstr("pipe: cannot "));
+  }
+}
+
+TEST_F(Saving, metrics_do_not_go_where_the_weights_go) {
+  ASSERT_EQ(tool({"--train", "--steps", "1"}).code, 0);
+  const Outcome outcome = tool({"--train", "--steps", "1", "--metrics", "tiny-2.safetensors"});
+  EXPECT_EQ(outcome.code, 2) << outcome;
+  EXPECT_THAT(outcome.err, HasSubstr("--metrics tiny-2.safetensors is where the weights go"));
 }
 
 }  // namespace
