@@ -1,4 +1,5 @@
 // The tool: parses its arguments and calls the library.
+#include <execinfo.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
@@ -83,6 +84,10 @@ void open_standard_streams() {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // glibc loads the unwinder when a thread first ends, and ends the process where there is no memory
+  // for it: so it is loaded while there is.
+  void* frame = nullptr;
+  ::backtrace(&frame, 1);
   open_standard_streams();
   std::signal(SIGXFSZ, SIG_IGN);  // writing fails, and says so
   std::setvbuf(stdout, nullptr, _IOLBF, 1 << 16);

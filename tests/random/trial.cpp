@@ -137,7 +137,11 @@ class Checker {
     });
     expect_same_text("loop text", text, print(parse_program({"program", text})));
     if (mode == Mode::train) return;
-    for (const std::string& pass : changed_) ++statistics_.passes[pass];
+    std::set<std::string> groups;
+    for (const PassInfo& row : list_passes())
+      if (changed_.contains(row.stage)) groups.insert("group " + row.group);
+    for (const auto* names : {&changed_, &groups})
+      for (const std::string& name : *names) ++statistics_.passes[name];
     for (const std::string& op : ops_) ++statistics_.ops[op];
   }
 
