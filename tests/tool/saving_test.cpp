@@ -91,7 +91,7 @@ TEST_F(Saving, a_run_that_diverged_replaces_nothing_and_hears_of_a_rate_to_try) 
   write_text(folder / "tiny.safetensors", "what was there before");
   const Outcome outcome = tool({"--train", "--overwrite", "--lr", "1000", "--epochs", "10"});
   EXPECT_EQ(outcome.code, 0) << outcome;
-  EXPECT_THAT(outcome.out, HasSubstr("is far above that of guessing, 1.10: try --lr 100\n"));
+  EXPECT_THAT(outcome.out, HasSubstr("is far above that of guessing, 1.10: try --lr 0.01\n"));
   EXPECT_EQ(file("tiny.safetensors"), "what was there before");
   EXPECT_TRUE(is_network("tiny-2.safetensors"));
 }
