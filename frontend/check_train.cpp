@@ -93,8 +93,8 @@ class TrainChecker {
       return std::nullopt;
     }
     if (entry.choice) return std::string(entry.choice->name.text);
-    const auto evaluated =
-        evaluate(entry.value, [](std::string_view) { return nullptr; }, {}, mistakes_);
+    const auto evaluated = evaluate(
+        entry.value, [](std::string_view) { return nullptr; }, {}, mistakes_);
     return evaluated ? std::optional(evaluated->value) : std::nullopt;
   }
 

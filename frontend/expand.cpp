@@ -224,8 +224,8 @@ class Expander {
     }
     const std::size_t parameters_before = parameters_.size();
     try {
-      LayerContext context(expansion_.builder, mode_, ScalarType::f32, use.name,
-                           use.arguments, std::move(inputs), parameters_);
+      LayerContext context(expansion_.builder, mode_, ScalarType::f32, use.name, use.arguments,
+                           std::move(inputs), parameters_);
       values_.push_back(def.build(context));
     } catch (const Error& error) {
       report(frame, use.location, build_message(def.name, error));

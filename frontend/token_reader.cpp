@@ -40,7 +40,8 @@ void TokenReader::error(const Token& token, std::string message, std::string hin
 
 void TokenReader::expected(std::string_view what, std::string hint) {
   const auto after = at_ == 0 ? std::string() : " after " + shown(previous());
-  error(peek(), fmt::format("expected {}{}, found {}", what, after, shown(peek())), std::move(hint));
+  error(peek(), fmt::format("expected {}{}, found {}", what, after, shown(peek())),
+        std::move(hint));
 }
 
 std::vector<Comment> TokenReader::comments(std::size_t begin, std::size_t end) const {

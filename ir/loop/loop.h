@@ -186,8 +186,8 @@ std::vector<std::string> verify_errors(const Program& program, Need need = Need:
 void interpret(const Program& program, std::map<std::string, Tensor>& buffers,
                std::int64_t most_steps = std::numeric_limits<std::int64_t>::max());
 
-/// Throws Error, a PartError where an offset is at fault, for what needs more memory than the interpreter takes
-/// (ir/base/interpreter_memory.h). Nothing is allocated by that.
+/// Throws Error, a PartError where an offset is at fault, for what needs more memory than the
+/// interpreter takes (ir/base/interpreter_memory.h). Nothing is allocated by that.
 void check_interpreter_memory(const Program& program);
 
 }  // namespace cnnc

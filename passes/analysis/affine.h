@@ -35,8 +35,8 @@ struct RangedAccess {
   bool write = false;
   std::vector<LinearRange> index;
 };
-/// Every access in the body of `loop`, as BufferAccess (passes/analysis/nest.h); scales are those of its
-/// variable.
+/// Every access in the body of `loop`, as BufferAccess (passes/analysis/nest.h); scales are those
+/// of its variable.
 std::vector<RangedAccess> ranged_accesses(const For& loop);
 
 }  // namespace cnnc

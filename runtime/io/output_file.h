@@ -27,13 +27,13 @@ std::filesystem::path follow_links(const std::filesystem::path& path);
 /// Whether both lead to one file (the same device and inode), or will once it is there.
 bool is_same_file(const std::filesystem::path& a, const std::filesystem::path& b);
 
-/// What becomes of a file that is there already, unless it is empty: the new one replaces it, or is
-/// called NAME-2.EXTENSION, NAME-3.EXTENSION ..., the first that is free.
 /// open(2) to write, with `flags` more. A pipe opens once somebody reads it: a signal whose handler
 /// returns ends that wait, which open itself would begin again. Returns -1 and sets errno where it
 /// fails.
 int open_to_write(const std::filesystem::path& path, int flags);
 
+/// What becomes of a file that is there already, unless it is empty: the new one replaces it, or is
+/// called NAME-2.EXTENSION, NAME-3.EXTENSION ..., the first that is free.
 enum class Existing : std::uint8_t { replace, keep };
 
 /// At any moment, and after any failure (Error with the reason), the file holds either its old

@@ -136,8 +136,9 @@ class Generator {
 
   std::string model() {
     std::string text = comment() + "block b(c)" + gap() + "{" + newline() +
-                       "x = input -> conv(c, 3x3, pad=" + number("1") + ")" + newline() + "input" + chain() +
-                       "-> conv(c, 3, pad=1)" + chain() + "-> add(x)" + newline() + "}" + comment();
+                       "x = input -> conv(c, 3x3, pad=" + number("1") + ")" + newline() + "input" +
+                       chain() + "-> conv(c, 3, pad=1)" + chain() + "-> add(x)" + newline() + "}" +
+                       comment();
     text += "model m {" + gap() + newline() + "v0 = input(8x8x4)";
     const int values = pick(4);
     for (int i = 1; i <= values; ++i) {

@@ -164,8 +164,8 @@ std::string batch_split_difference(const Graph& training, const Configuration& c
   std::vector<std::string> passes{"lower"};
   for (const auto& row : loop_passes())
     if (!skipped(row.name)) passes.emplace_back(row.name);
-  Executable executable = machine_code(std::get<Program>(run_passes(graph, passes, context)), context.target,
-                                       configuration.quick);
+  Executable executable = machine_code(std::get<Program>(run_passes(graph, passes, context)),
+                                       context.target, configuration.quick);
   ++statistics.compiled;
   ThreadPool pool(configuration.threads);
   const auto gradients = [&](Tensors rows, std::int64_t number) {

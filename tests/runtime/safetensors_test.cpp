@@ -98,9 +98,9 @@ TEST_F(SafetensorsFile, no_tensors_are_a_file_too) {
 }
 
 TEST(Safetensors, every_truncation_and_every_extra_byte_is_reported) {
-  const std::string whole = file_of(
-      R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"U8","shape":[1],"data_offsets":[8,9]}})",
-      "12345678x");
+  const std::string whole = file_of(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},)"
+                                    R"("b":{"dtype":"U8","shape":[1],"data_offsets":[8,9]}})",
+                                    "12345678x");
   EXPECT_EQ(error_of(whole), "no error");
   for (std::size_t length = 0; length < whole.size(); ++length)
     EXPECT_NE(error_of(whole.substr(0, length)), "no error") << length;
@@ -228,9 +228,9 @@ TEST(Safetensors, header_lengths_are_checked_before_anything_is_allocated) {
 }
 
 TEST(Safetensors, random_changes_of_a_byte_never_crash) {
-  const std::string whole = file_of(
-      R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"U8","shape":[1],"data_offsets":[8,9]}})",
-      "12345678x");
+  const std::string whole = file_of(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},)"
+                                    R"("b":{"dtype":"U8","shape":[1],"data_offsets":[8,9]}})",
+                                    "12345678x");
   for (std::size_t at = 0; at < whole.size(); ++at) {
     for (int value = 0; value < 256; value += 5) {
       std::string changed = whole;
